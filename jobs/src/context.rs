@@ -1,0 +1,211 @@
+//! What a handler gets beside its payload.
+//!
+//! A handler sees only [`JobContext`]; how progress, checkpoints and follow-ups reach Redis is the
+//! engine's business, behind [`JobPort`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::effects::Effects;
+use crate::job::JobError;
+
+/// Who is running: the facts of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobInfo {
+    /// The job's id within its queue.
+    pub id: String,
+    /// The queue that it came from.
+    pub queue: String,
+    /// Its kind (BullMQ's job name).
+    pub kind: String,
+    /// This attempt; 1 is the first.
+    pub attempt: u32,
+    /// Executions before it becomes a dead letter.
+    pub max_attempts: u32,
+}
+
+/// Why a running job is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelReason {
+    /// An operator or a web tier cancelled it.
+    Cancelled,
+    /// This process is shutting down; the job will go on elsewhere.
+    Shutdown,
+    /// The lease was lost: another worker may hold the job now.
+    LeaseLost,
+}
+
+/// Asks one attempt to stop; the first reason stays.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel {
+    token: CancellationToken,
+    reason: Arc<std::sync::OnceLock<CancelReason>>,
+}
+
+impl Cancel {
+    /// Asks the attempt to stop.
+    pub fn cancel(&self, reason: CancelReason) {
+        let _ = self.reason.set(reason);
+        self.token.cancel();
+    }
+
+    /// Resolves when the attempt should stop.
+    pub async fn cancelled(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// Why, if it should stop.
+    pub fn reason(&self) -> Option<CancelReason> {
+        self.token
+            .is_cancelled()
+            .then(|| self.reason.get().copied())
+            .flatten()
+    }
+}
+
+/// A job that follows from this one.
+#[derive(Clone, Debug)]
+pub struct FollowUp {
+    /// The queue to put it into.
+    pub queue: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its payload.
+    pub payload: Value,
+    /// A deterministic id: enqueueing twice adds once.
+    pub id: String,
+    /// Not before this has passed.
+    pub delay: Option<Duration>,
+}
+
+/// A progress report and, optionally, the key that web tiers poll for it.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// What `job.progress` becomes.
+    pub value: Value,
+    /// A key that gets the same JSON, and its lifetime.
+    pub mirror: Option<(String, Duration)>,
+}
+
+/// What the engine does for a running job.
+#[async_trait]
+pub trait JobPort: Send + Sync {
+    /// Publishes progress. Cheap: reports are thinned out, the last one always arrives.
+    fn report(&self, progress: Progress);
+    /// The checkpoint of an earlier attempt.
+    async fn load_checkpoint(&self) -> anyhow::Result<Option<Value>>;
+    /// Replaces the checkpoint; fails when the lease is lost.
+    async fn save_checkpoint(&self, checkpoint: Value) -> anyhow::Result<()>;
+    /// Takes a name that only one job of the fleet may hold at a time, until this attempt ends.
+    /// Answers who holds it instead, as `queue/id`.
+    async fn claim(&self, name: &str) -> anyhow::Result<Result<(), String>>;
+    /// Adds a follow-up job.
+    async fn enqueue(&self, follow_up: FollowUp) -> anyhow::Result<()>;
+    /// Adds a line to the job's log, which boards show.
+    async fn log(&self, line: &str) -> anyhow::Result<()>;
+}
+
+/// What a handler gets beside its payload.
+#[derive(Clone)]
+pub struct JobContext {
+    info: Arc<JobInfo>,
+    effects: Effects,
+    cancel: Cancel,
+    port: Arc<dyn JobPort>,
+}
+
+impl JobContext {
+    /// Built by the engine for one attempt.
+    pub fn new(info: JobInfo, effects: Effects, cancel: Cancel, port: Arc<dyn JobPort>) -> Self {
+        Self {
+            info: Arc::new(info),
+            effects,
+            cancel,
+            port,
+        }
+    }
+
+    /// Who is running.
+    pub fn info(&self) -> &JobInfo {
+        &self.info
+    }
+
+    /// The doors to the world.
+    pub fn effects(&self) -> &Effects {
+        &self.effects
+    }
+
+    /// Resolves when the job should stop at the next safe point.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// A safe point: answers an error when the job should stop here.
+    pub fn safe_point(&self) -> Result<(), JobError> {
+        match self.cancel.reason() {
+            Some(_) => Err(JobError::stopped()),
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes progress; see [`JobPort::report`].
+    pub fn report(&self, progress: Progress) {
+        self.port.report(progress);
+    }
+
+    /// The checkpoint of an earlier attempt, if there is one that this version understands.
+    pub async fn resume<T: DeserializeOwned>(&self) -> Result<Option<T>, JobError> {
+        let saved = self.port.load_checkpoint().await.map_err(JobError::retry)?;
+        Ok(saved.and_then(|value| match serde_json::from_value(value) {
+            Ok(checkpoint) => Some(checkpoint),
+            Err(error) => {
+                tracing::warn!(%error, job.id = %self.info.id, "checkpoint not understood; starting over");
+                None
+            }
+        }))
+    }
+
+    /// Keeps where the work stands, so that a retry, a release or a recovery goes on from here.
+    pub async fn checkpoint<T: Serialize + Sync>(&self, checkpoint: &T) -> Result<(), JobError> {
+        let value = serde_json::to_value(checkpoint)
+            .context("encode the checkpoint")
+            .map_err(JobError::discard)?;
+        self.port
+            .save_checkpoint(value)
+            .await
+            .map_err(JobError::retry)
+    }
+
+    /// Takes a name that only one job of the fleet may hold at a time.
+    /// The inner error names the holder.
+    pub async fn claim(&self, name: &str) -> Result<Result<(), String>, JobError> {
+        self.port.claim(name).await.map_err(JobError::retry)
+    }
+
+    /// Adds a follow-up job; its id makes repeating harmless.
+    pub async fn enqueue(&self, follow_up: FollowUp) -> Result<(), JobError> {
+        self.port.enqueue(follow_up).await.map_err(JobError::retry)
+    }
+
+    /// Adds a line to the job's log. Best effort: a log line never fails a job.
+    pub async fn log(&self, line: &str) {
+        if let Err(error) = self.port.log(line).await {
+            tracing::debug!(%error, "job log line lost");
+        }
+    }
+}
+
+impl std::fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobContext")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}

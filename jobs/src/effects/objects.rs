@@ -1,0 +1,159 @@
+//! Buckets: any S3-compatible endpoint, or a folder with one sub-folder a bucket.
+
+mod folder;
+mod s3;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use s3::S3Settings;
+
+/// One object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Changes when the content does: the `ETag`, or size and modification time.
+    pub revision: String,
+}
+
+/// An operation on a bucket that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectError {
+    /// The bucket is not there.
+    #[error("there is no bucket `{bucket}`")]
+    NoBucket {
+        /// Its name.
+        bucket: String,
+    },
+    /// The object is not there.
+    #[error("bucket `{bucket}` has no object `{key}`")]
+    NoObject {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+    },
+    /// The credentials do not allow it.
+    #[error(
+        "access to bucket `{bucket}` is denied; are objects.access_key_id and its rights right?"
+    )]
+    Denied {
+        /// The bucket.
+        bucket: String,
+        /// The store's answer.
+        #[source]
+        source: anyhow::Error,
+    },
+    /// A name that the store does not accept.
+    #[error("`{name}` is not the name of a bucket or object")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The settings make no client.
+    #[error("objects.endpoint `{endpoint}` is not an address such as https://s3.example.com")]
+    Endpoint {
+        /// As configured.
+        endpoint: String,
+    },
+    /// No answer, or one that may be different next time.
+    #[error("{step} of bucket `{bucket}` failed")]
+    Passing {
+        /// What was tried.
+        step: &'static str,
+        /// The bucket.
+        bucket: String,
+        /// Why.
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+impl ObjectError {
+    /// Whether the same operation may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Passing { .. })
+    }
+}
+
+/// The object store.
+#[derive(Clone, Debug)]
+pub enum Objects {
+    /// S3 and what speaks like it.
+    S3(s3::S3),
+    /// The embedded one.
+    Folder(folder::Folder),
+}
+
+impl Objects {
+    /// A client for an endpoint; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectError::Endpoint`].
+    pub fn s3(settings: &S3Settings) -> Result<Self, ObjectError> {
+        s3::S3::open(settings).map(Self::S3)
+    }
+
+    /// Buckets below a folder.
+    pub fn folder(root: PathBuf) -> Self {
+        Self::Folder(folder::Folder::new(root))
+    }
+
+    /// One page of a listing in byte order of the keys: at most 1,000 (S3's own limit) below
+    /// `prefix`, after `after`. An empty page is the end.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
+        match self {
+            Self::S3(s3) => s3.list(bucket, prefix, after, limit).await,
+            Self::Folder(folder) => folder.list(bucket, prefix, after, limit).await,
+        }
+    }
+
+    /// Some bytes of an object; shorter when it ends before `end`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Vec<u8>, ObjectError> {
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self {
+            Self::S3(s3) => s3.read(bucket, key, range).await,
+            Self::Folder(folder) => folder.read(bucket, key, range).await,
+        }
+    }
+
+    /// Whether the store answers; in words for people.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn probe(&self) -> Result<String, ObjectError> {
+        match self {
+            Self::S3(s3) => s3.probe().await,
+            Self::Folder(folder) => Ok(format!("folder {}", folder.root().display())),
+        }
+    }
+}
+
+/// How long a request may take when nothing is configured.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,188 @@
+//! The embedded object store: `root/bucket/key`.
+
+use std::fs;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::{ObjectError, ObjectInfo};
+
+/// A folder with one sub-folder a bucket.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+impl Folder {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ObjectInfo>, ObjectError> {
+        let folder = self.bucket(bucket)?;
+        let (bucket, prefix) = (bucket.to_owned(), prefix.to_owned());
+        let after = after.map(str::to_owned);
+        blocking("list", &bucket.clone(), move || {
+            if !folder.is_dir() {
+                return Err(ObjectError::NoBucket { bucket });
+            }
+            let mut found = Vec::new();
+            walk(&folder, &folder, &prefix, &mut found).map_err(|e| passing("list", &bucket, e))?;
+            found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+            let rest = found
+                .into_iter()
+                .filter(|o| after.as_ref().is_none_or(|a| o.key > *a));
+            Ok(rest.take(limit).collect())
+        })
+        .await
+    }
+
+    pub(super) async fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: Range<u64>,
+    ) -> Result<Vec<u8>, ObjectError> {
+        let path = inside(&self.bucket(bucket)?, key)?;
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        blocking("read", &bucket.clone(), move || {
+            let read = || {
+                let mut file = fs::File::open(&path)?;
+                file.seek(SeekFrom::Start(range.start))?;
+                let mut bytes = Vec::new();
+                file.take(range.end - range.start).read_to_end(&mut bytes)?;
+                Ok(bytes)
+            };
+            read().map_err(|error: io::Error| match error.kind() {
+                io::ErrorKind::NotFound => ObjectError::NoObject { bucket, key },
+                _ => passing("read", &bucket, error),
+            })
+        })
+        .await
+    }
+
+    fn bucket(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
+        let plain = !bucket.contains(['/', '\\']);
+        if plain {
+            inside(&self.root, bucket)
+        } else {
+            Err(name(bucket))
+        }
+    }
+}
+
+/// A path below `folder`; names that lead elsewhere are refused.
+fn inside(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
+    let relative = Path::new(key);
+    let normal = relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if key.is_empty() || !normal {
+        Err(name(key))
+    } else {
+        Ok(folder.join(relative))
+    }
+}
+
+fn name(name: &str) -> ObjectError {
+    ObjectError::Name {
+        name: name.to_owned(),
+    }
+}
+
+fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            walk(top, &path, prefix, found)?;
+        } else if kind.is_file() {
+            // Keys are text; other names cannot be asked for.
+            let Some(key) = path.strip_prefix(top).ok().and_then(Path::to_str) else {
+                continue;
+            };
+            if key.starts_with(prefix) {
+                let meta = entry.metadata()?;
+                let changed = meta
+                    .modified()?
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap_or_default();
+                found.push(ObjectInfo {
+                    key: key.to_owned(),
+                    bytes: meta.len(),
+                    revision: format!("{}-{}", meta.len(), changed.as_nanos()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    step: &'static str,
+    bucket: &str,
+    work: impl FnOnce() -> Result<T, ObjectError> + Send + 'static,
+) -> Result<T, ObjectError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(passing(step, bucket, error)))
+}
+
+fn passing(step: &'static str, bucket: &str, error: impl Into<anyhow::Error>) -> ObjectError {
+    ObjectError::Passing {
+        step,
+        bucket: bucket.to_owned(),
+        source: error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn pages_ranges_and_missing_things() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::create_dir_all(temp.path().join("photos/2019")).unwrap();
+        for key in ["photos/a", "photos/2019/x", "photos/2019/y"] {
+            fs::write(temp.path().join(key), b"0123456789").unwrap();
+        }
+        let store = Folder::new(temp.path().to_path_buf());
+        let keys = |page: Vec<ObjectInfo>| page.into_iter().map(|o| o.key).collect::<Vec<_>>();
+        assert_eq!(
+            keys(store.list("photos", "", None, 2).await.unwrap()),
+            ["2019/x", "2019/y"]
+        );
+        assert_eq!(
+            keys(store.list("photos", "", Some("2019/y"), 2).await.unwrap()),
+            ["a"]
+        );
+        assert_eq!(
+            keys(store.list("photos", "2019/", None, 9).await.unwrap()).len(),
+            2
+        );
+        assert_eq!(store.read("photos", "a", 8..20).await.unwrap(), b"89");
+        for (bucket, key, expected) in [
+            ("photos", "b", "has no object `b`"),
+            ("photos", "../photos/a", "is not the name"),
+            ("..", "a", "is not the name"),
+        ] {
+            let error = store.read(bucket, key, 0..1).await.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+        let missing = store.list("gone", "", None, 1).await.unwrap_err();
+        assert_eq!(missing.to_string(), "there is no bucket `gone`");
+    }
+}

@@ -1,0 +1,34 @@
+//! What the work is: Roadie's job contract, its handlers and the effects that they use.
+//!
+//! This crate knows nothing of Redis, of queues or of HTTP servers; the engine (package `roadie`) runs
+//! what is listed here. In the order in which a job meets them:
+//!
+//! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
+//! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
+//! - [`registry`]: kind → handler;
+//! - [`photos`], [`rehearsal`]: the handlers, one file per kind, named as the kind;
+//! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
+//! - `pixels`: pure: what a photo file says of itself;
+//! - [`samples`]: photos for demos and tests.
+
+pub mod context;
+pub mod effects;
+pub mod job;
+pub mod photos;
+mod pixels;
+pub mod registry;
+pub mod rehearsal;
+pub mod samples;
+
+pub use context::{Cancel, CancelReason, JobContext, JobInfo, JobPort};
+pub use effects::Effects;
+pub use job::{Backoff, Decision, Job, JobError, SlotClass, Timeout};
+pub use registry::{Registry, RegistryError};
+
+/// Every kind that this build can run: one line per kind.
+pub fn registry() -> Registry {
+    Registry::default()
+        .with::<photos::ScanFolder>()
+        .with::<photos::ScanS3>()
+        .with::<rehearsal::Rehearse>()
+}

@@ -1,0 +1,461 @@
+//! Where a scan's files come from: page by page, in an order that is the same each time, so that a
+//! cursor says where to go on.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::Error;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::takeout;
+use crate::effects::catalogue::Provider;
+use crate::effects::{Entry, FolderWalk, ObjectError, ObjectInfo, Objects};
+use crate::job::JobError;
+
+/// Files with these endings are looked at; what they really are is decided by content.
+const ENDINGS: [&str; 14] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "webp", "heic", "heif", "hif", "avif", "tif", "tiff",
+    "gif", "bmp",
+];
+
+/// Counts up when files must be read again because more is found out about them.
+const READER: &str = "r1";
+
+/// Pages that the walk may be ahead of the reader.
+const PAGES_AHEAD: usize = 2;
+
+/// A tree of photos.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// A local folder, resolved.
+    Folder(PathBuf),
+    /// A prefix of a bucket.
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// What the keys begin with.
+        prefix: String,
+    },
+}
+
+/// Where a listing stands: after this file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Cursor {
+    /// Folder and name, percent-encoded, so that any bytes survive.
+    File { folder: String, name: String },
+    /// The key.
+    Key { key: String },
+}
+
+/// One file of a page.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// What identifies it at its provider.
+    pub(super) file_id: String,
+    /// For people.
+    pub(super) name: String,
+    /// Changes when the content (or its sidecar) does.
+    pub(super) revision: String,
+    /// Where to read it.
+    pub(super) place: Place,
+}
+
+/// Where to read a file.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// On a disk, with its Takeout sidecar.
+    Disk {
+        path: PathBuf,
+        sidecar: Option<PathBuf>,
+    },
+    /// In a bucket.
+    Object {
+        bucket: String,
+        key: String,
+        bytes: u64,
+    },
+    /// It could be seen and no more: why.
+    Nowhere(String),
+}
+
+/// Some files, and where to go on after them.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) items: Vec<Item>,
+    pub(super) cursor: Cursor,
+}
+
+impl Source {
+    pub(super) fn provider(&self) -> Provider {
+        match self {
+            Self::Folder(_) => Provider::Folder,
+            Self::Bucket { .. } => Provider::S3,
+        }
+    }
+
+    /// How many files a scan will deal with.
+    pub(super) async fn count(&self, objects: &Objects) -> Result<u64, JobError> {
+        match self {
+            Self::Folder(folder) => {
+                let folder = folder.clone();
+                let count = || {
+                    FolderWalk::new(folder)
+                        .map(|entry| photos_in(&entry).count())
+                        .sum()
+                };
+                let count: usize = tokio::task::spawn_blocking(count).await.map_err(|error| {
+                    JobError::retry(Error::new(error).context("count the files"))
+                })?;
+                Ok(count as u64)
+            }
+            Self::Bucket { bucket, prefix } => {
+                let mut count = 0;
+                let mut after: Option<String> = None;
+                loop {
+                    let page = objects.list(bucket, prefix, after.as_deref(), 1_000).await;
+                    let page = page.map_err(object_error)?;
+                    count += page
+                        .iter()
+                        .filter(|object| is_photo_name(&object.key))
+                        .count() as u64;
+                    match page.into_iter().next_back() {
+                        Some(last) => after = Some(last.key),
+                        None => return Ok(count),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts the listing after `cursor`.
+    pub(super) fn pages(&self, objects: &Objects, cursor: Option<Cursor>, size: usize) -> Pages {
+        match (self, cursor) {
+            (Self::Folder(folder), cursor) => {
+                let (pages, receiver) = mpsc::channel(PAGES_AHEAD);
+                let folder = folder.clone();
+                // Ends by itself when the receiver is dropped.
+                tokio::task::spawn_blocking(move || walk(folder, cursor.as_ref(), size, &pages));
+                Pages::Walk(receiver)
+            }
+            (Self::Bucket { bucket, prefix }, cursor) => Pages::List {
+                objects: objects.clone(),
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                after: match cursor {
+                    Some(Cursor::Key { key }) => Some(key),
+                    _ => None,
+                },
+                size,
+            },
+        }
+    }
+}
+
+/// A listing in progress.
+#[derive(Debug)]
+pub(super) enum Pages {
+    /// A walk on a thread of its own.
+    Walk(mpsc::Receiver<Page>),
+    /// A bucket.
+    List {
+        objects: Objects,
+        bucket: String,
+        prefix: String,
+        after: Option<String>,
+        size: usize,
+    },
+}
+
+impl Pages {
+    /// The next page; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Page>, JobError> {
+        match self {
+            Self::Walk(pages) => Ok(pages.recv().await),
+            Self::List {
+                objects,
+                bucket,
+                prefix,
+                after,
+                size,
+            } => {
+                let page = objects.list(bucket, prefix, after.as_deref(), *size).await;
+                let page = page.map_err(object_error)?;
+                let Some(last) = page.last().map(|object| object.key.clone()) else {
+                    return Ok(None);
+                };
+                *after = Some(last.clone());
+                let items = page.into_iter().filter(|object| is_photo_name(&object.key));
+                let items = items.map(|object| item_of_object(bucket, object)).collect();
+                Ok(Some(Page {
+                    items,
+                    cursor: Cursor::Key { key: last },
+                }))
+            }
+        }
+    }
+}
+
+/// Turns an error of the store into the scan's decision.
+pub(super) fn object_error(error: ObjectError) -> JobError {
+    if error.is_transient() {
+        JobError::retry(error)
+    } else {
+        JobError::discard(error)
+    }
+}
+
+fn item_of_object(bucket: &str, object: ObjectInfo) -> Item {
+    let name = object
+        .key
+        .rsplit('/')
+        .next()
+        .unwrap_or(&object.key)
+        .to_owned();
+    Item {
+        file_id: format!("{bucket}/{}", object.key),
+        name,
+        revision: format!("{READER}:{}", object.revision),
+        place: Place::Object {
+            bucket: bucket.to_owned(),
+            key: object.key,
+            bytes: object.bytes,
+        },
+    }
+}
+
+fn is_photo_name(name: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty()
+            && ENDINGS
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known))
+    })
+}
+
+fn photos_in(entry: &Entry) -> impl Iterator<Item = &OsString> {
+    entry
+        .files
+        .iter()
+        .flatten()
+        .filter(|name| is_photo_name(&name.to_string_lossy()))
+}
+
+fn walk(folder: PathBuf, cursor: Option<&Cursor>, size: usize, pages: &mpsc::Sender<Page>) {
+    let done = cursor.and_then(decode);
+    let mut items = Vec::with_capacity(size);
+    let mut last = None;
+    for entry in FolderWalk::new(folder) {
+        // Path order is walk order: it compares part by part.
+        if done
+            .as_ref()
+            .is_some_and(|(folder, _)| entry.folder < *folder)
+        {
+            continue;
+        }
+        if let Err(error) = &entry.files {
+            let reason = format!("the folder could not be opened: {error}");
+            items.push(unreadable(&entry.folder, &reason));
+            last = Some(encode(&entry.folder, OsStr::new("")));
+        }
+        let sidecars = sidecars_in(&entry);
+        for name in photos_in(&entry) {
+            let seen = done.as_ref().is_some_and(|(folder, done)| {
+                entry.folder == *folder && name.as_os_str() <= done.as_os_str()
+            });
+            if seen {
+                continue;
+            }
+            items.push(item_of_file(&entry.folder, name, &sidecars));
+            last = Some(encode(&entry.folder, name));
+            if items.len() == size
+                && let Some(cursor) = last.take()
+                && pages
+                    .blocking_send(Page {
+                        items: std::mem::take(&mut items),
+                        cursor,
+                    })
+                    .is_err()
+            {
+                return;
+            }
+        }
+    }
+    if let Some(cursor) = last {
+        // Nobody listens any more: the scan was stopped.
+        let _ = pages.blocking_send(Page { items, cursor });
+    }
+}
+
+/// Photo name → sidecar name, of one folder.
+fn sidecars_in(entry: &Entry) -> std::collections::HashMap<String, String> {
+    let names: Vec<&str> = entry
+        .files
+        .iter()
+        .flatten()
+        .filter_map(|name| name.to_str())
+        .collect();
+    let is_json = |name: &&str| {
+        name.rsplit_once('.')
+            .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("json"))
+    };
+    let sidecars: Vec<&str> = names.iter().copied().filter(is_json).collect();
+    if sidecars.is_empty() {
+        return std::collections::HashMap::new();
+    }
+    let photos: Vec<&str> = names
+        .into_iter()
+        .filter(|name| is_photo_name(name))
+        .collect();
+    takeout::pair(&photos, &sidecars)
+}
+
+fn item_of_file(
+    folder: &Path,
+    name: &OsStr,
+    sidecars: &std::collections::HashMap<String, String>,
+) -> Item {
+    let path = folder.join(name);
+    let sidecar = name
+        .to_str()
+        .and_then(|name| sidecars.get(name))
+        .map(|name| folder.join(name));
+    match revision(&path, sidecar.as_deref()) {
+        Ok(revision) => Item {
+            file_id: shown(&path),
+            name: name.to_string_lossy().into_owned(),
+            revision,
+            place: Place::Disk { path, sidecar },
+        },
+        Err(error) => unreadable(&path, &format!("the file could not be opened: {error}")),
+    }
+}
+
+fn unreadable(path: &Path, reason: &str) -> Item {
+    Item {
+        file_id: shown(path),
+        name: path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        revision: String::new(),
+        place: Place::Nowhere(reason.to_owned()),
+    }
+}
+
+/// Size and modification time of the file and its sidecar.
+fn revision(path: &Path, sidecar: Option<&Path>) -> std::io::Result<String> {
+    let mut revision = READER.to_owned();
+    for path in std::iter::once(path).chain(sidecar) {
+        let meta = path.metadata()?;
+        let changed = meta
+            .modified()?
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        revision.push_str(&format!(":{}-{}", meta.len(), changed.as_nanos()));
+    }
+    Ok(revision)
+}
+
+/// A path as text; bytes that are no UTF-8 are percent-encoded.
+fn shown(path: &Path) -> String {
+    path.to_str()
+        .map_or_else(|| escaped(path.as_os_str()), str::to_owned)
+}
+
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+
+fn escaped(text: &OsStr) -> String {
+    match text.to_str() {
+        Some(text) => text.replace('%', "%25"),
+        None => percent_encode(text.as_bytes(), ESCAPED).to_string(),
+    }
+}
+
+fn encode(folder: &Path, name: &OsStr) -> Cursor {
+    Cursor::File {
+        folder: escaped(folder.as_os_str()),
+        name: escaped(name),
+    }
+}
+
+fn decode(cursor: &Cursor) -> Option<(PathBuf, OsString)> {
+    let text = |text: &str| OsString::from_vec(percent_decode_str(text).collect());
+    match cursor {
+        Cursor::File { folder, name } => Some((PathBuf::from(text(folder)), text(name))),
+        Cursor::Key { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn photos_are_known_by_their_endings() {
+        for (name, photo) in [
+            ("a.jpg", true),
+            ("A.JPEG", true),
+            ("x/y/IMG.HEIC", true),
+            ("notes.txt", false),
+            ("a.jpg.json", false),
+            (".jpg", false),
+            ("jpg", false),
+            ("folder.jpg/readme", false),
+        ] {
+            assert_eq!(is_photo_name(name), photo, "{name}");
+        }
+    }
+
+    async fn all(
+        source: &Source,
+        cursor: Option<Cursor>,
+        size: usize,
+    ) -> (Vec<String>, Vec<Cursor>) {
+        let objects = Objects::folder(PathBuf::from("/nowhere"));
+        let mut pages = source.pages(&objects, cursor, size);
+        let (mut names, mut cursors) = (Vec::new(), Vec::new());
+        while let Some(page) = pages.next().await.unwrap() {
+            names.extend(page.items.into_iter().map(|item| item.name));
+            cursors.push(page.cursor);
+        }
+        (names, cursors)
+    }
+
+    #[tokio::test]
+    async fn a_listing_goes_on_after_any_cursor() {
+        let temp = tempfile::tempdir().unwrap();
+        for folder in ["b", "a/deep", "c%"] {
+            fs::create_dir_all(temp.path().join(folder)).unwrap();
+        }
+        let odd = OsStr::from_bytes(b"b/\xff.jpg");
+        for file in [
+            "1.jpg",
+            "2.png",
+            "a/3.gif",
+            "a/deep/4.bmp",
+            "b/5.heic",
+            "c%/6%41.jpg",
+            "b/x.txt",
+        ] {
+            fs::write(temp.path().join(file), b"x").unwrap();
+        }
+        fs::write(temp.path().join(odd), b"x").unwrap();
+        let source = Source::Folder(temp.path().to_path_buf());
+        let (names, cursors) = all(&source, None, 1).await;
+        assert_eq!(names.len(), 7, "{names:?}");
+        for (at, cursor) in cursors.into_iter().enumerate() {
+            // Through JSON, as a checkpoint goes.
+            let cursor = serde_json::from_str(&serde_json::to_string(&cursor).unwrap()).unwrap();
+            let (rest, _) = all(&source, Some(cursor), 3).await;
+            assert_eq!(rest, names[at + 1..], "after {}", names[at]);
+        }
+    }
+}

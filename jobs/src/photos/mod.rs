@@ -1,0 +1,18 @@
+//! Photo scans: from a folder or a bucket to the catalogue.
+//!
+//! - [`ScanFolder`], [`ScanS3`]: the kinds;
+//! - `scan`: the loop that they share: page, read, record, checkpoint, report;
+//! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
+//! - `progress`: what web tiers poll; `takeout`: Google's sidecars.
+
+mod listing;
+mod progress;
+mod reading;
+mod scan;
+mod scan_folder;
+mod scan_s3;
+mod takeout;
+
+pub use scan::SCAN_RESULTS;
+pub use scan_folder::ScanFolder;
+pub use scan_s3::ScanS3;

@@ -1,0 +1,289 @@
+//! The loop that all scans share: page, read, record, checkpoint, report.
+//!
+//! A page is recorded in one transaction, then the checkpoint moves on. A crash between the two
+//! repeats at most one page, whose files are then known and skipped.
+
+use anyhow::{Error, anyhow};
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use super::listing::{Cursor, Item, Source};
+use super::progress::ScanProgress;
+use super::reading;
+use crate::context::JobContext;
+use crate::effects::catalogue::{CatalogueError, ScannedFile, Verdict};
+use crate::job::{Decision, JobError};
+
+/// Files in a page, if the producer did not say.
+const DEFAULT_BATCH: usize = 100;
+/// S3 lists no more at once.
+const MAX_BATCH: usize = 1_000;
+
+/// The `result` label of `roadie_photos_scanned_total`.
+pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "unchanged"];
+
+/// What a scan returns: the web application's `LastScanResult`, and what it found file by file.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanResult {
+    /// `folder` or `s3`.
+    pub scan_type: &'static str,
+    /// Unix milliseconds.
+    pub completed_at: i64,
+    /// Files dealt with.
+    pub total_photos: u64,
+    /// Counts.
+    #[serde(flatten)]
+    pub(super) counts: Counts,
+    /// Photos linked to a show.
+    pub linked: u64,
+    /// Shows that are new to the user.
+    pub new_concerts: u64,
+    /// Photos without a show.
+    pub unmatched: u64,
+    /// Milliseconds, attempts that were interrupted included.
+    pub duration: i64,
+}
+
+/// What came out so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Counts {
+    /// Files that were read.
+    processed: u64,
+    /// Files that had not changed since an earlier scan.
+    skipped: u64,
+    /// Photos in the catalogue, flawed ones included.
+    catalogued: u64,
+    /// Catalogued with a note.
+    flawed: u64,
+    /// Not catalogued.
+    refused: u64,
+    /// Could not be read this time.
+    failed: u64,
+}
+
+impl Counts {
+    fn add(&mut self, file: &ScannedFile) -> &'static str {
+        self.processed += 1;
+        match file.verdict {
+            Verdict::Clean(_) => {
+                self.catalogued += 1;
+                "clean"
+            }
+            Verdict::Flawed(..) => {
+                self.catalogued += 1;
+                self.flawed += 1;
+                "flawed"
+            }
+            Verdict::Refused(_) => {
+                self.refused += 1;
+                "refused"
+            }
+            Verdict::Failed(_) => {
+                self.failed += 1;
+                "failed"
+            }
+        }
+    }
+}
+
+/// Where a scan stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Checkpoint {
+    started_at: i64,
+    total: u64,
+    counts: Counts,
+    cursor: Option<Cursor>,
+}
+
+/// One scan of one user's photos.
+pub(super) struct Scan<'a> {
+    cx: &'a JobContext,
+    user_id: i64,
+    source: Source,
+    batch: usize,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(
+        cx: &'a JobContext,
+        user_id: i64,
+        source: Source,
+        batch: Option<usize>,
+    ) -> Self {
+        let batch = batch.unwrap_or(DEFAULT_BATCH).clamp(1, MAX_BATCH);
+        Self {
+            cx,
+            user_id,
+            source,
+            batch,
+        }
+    }
+
+    /// Runs to the end, or to a safe point when asked to stop.
+    pub(super) async fn run(self) -> Result<ScanResult, JobError> {
+        if let Err(holder) = self.cx.claim(&format!("scan:{}", self.user_id)).await? {
+            return Err(JobError::discard(anyhow!(
+                "another scan of user {} is running (job {holder}); start this one again when that one has ended",
+                self.user_id
+            )));
+        }
+        let now = self.cx.effects().clock.now_ms();
+        let mut progress = ScanProgress {
+            user_id: self.user_id,
+            is_scanning: true,
+            started_at: now,
+            current_status: "counting photos".to_owned(),
+            ..ScanProgress::default()
+        };
+        self.cx.report(progress.report());
+        let result = self.pages(&mut progress).await;
+        progress.is_scanning = false;
+        progress.current_status = match &result {
+            Ok(_) => "done".to_owned(),
+            Err(error) => {
+                let info = self.cx.info();
+                let again = match error.decision() {
+                    Decision::Stopped | Decision::Postpone { .. } => true,
+                    Decision::Retry { .. } => info.attempt < info.max_attempts,
+                    Decision::Discard => false,
+                };
+                progress.is_scanning = again;
+                if again {
+                    format!("interrupted, goes on soon: {error}")
+                } else {
+                    format!("failed: {error}")
+                }
+            }
+        };
+        self.report(&mut progress);
+        result
+    }
+
+    async fn pages(&self, progress: &mut ScanProgress) -> Result<ScanResult, JobError> {
+        let effects = self.cx.effects();
+        let mut state = match self.cx.resume::<Checkpoint>().await? {
+            Some(state) => {
+                tracing::info!(
+                    dealt_with = state.counts.processed,
+                    "scan goes on from its checkpoint"
+                );
+                state
+            }
+            None => Checkpoint {
+                started_at: progress.started_at,
+                total: self.source.count(&effects.objects).await?,
+                counts: Counts::default(),
+                cursor: None,
+            },
+        };
+        progress.started_at = state.started_at;
+        progress.total_photos = state.total;
+        progress.current_status = "reading photos".to_owned();
+        let mut pages = self
+            .source
+            .pages(&effects.objects, state.cursor.clone(), self.batch);
+        self.show(progress, &state.counts);
+        while let Some(page) = pages.next().await? {
+            self.cx.safe_point()?;
+            let counts = self.page(page.items, state.counts, progress).await?;
+            state = Checkpoint {
+                counts,
+                cursor: Some(page.cursor),
+                ..state
+            };
+            self.cx.checkpoint(&state).await?;
+        }
+        let now = effects.clock.now_ms();
+        let duration = now.saturating_sub(state.started_at);
+        let seconds = std::time::Duration::from_millis(u64::try_from(duration).unwrap_or(0));
+        metrics::histogram!("photo_scan_duration_seconds").record(seconds.as_secs_f64());
+        Ok(ScanResult {
+            scan_type: self.source.provider().as_str(),
+            completed_at: now,
+            total_photos: state.counts.processed + state.counts.skipped,
+            counts: state.counts,
+            duration,
+            ..ScanResult::default()
+        })
+    }
+
+    /// Reads and records one page; answers the new counts.
+    async fn page(
+        &self,
+        items: Vec<Item>,
+        mut counts: Counts,
+        progress: &mut ScanProgress,
+    ) -> Result<Counts, JobError> {
+        let effects = self.cx.effects();
+        let provider = self.source.provider();
+        let ids: Vec<String> = items.iter().map(|item| item.file_id.clone()).collect();
+        let known = effects
+            .catalogue
+            .known_revisions(self.user_id, provider, &ids)
+            .await;
+        let known = known.map_err(catalogue_error)?;
+        let all = items.len();
+        let changed: Vec<Item> = items
+            .into_iter()
+            .filter(|item| known.get(&item.file_id) != Some(&item.revision))
+            .collect();
+        let unchanged = (all - changed.len()) as u64;
+        counts.skipped += unchanged;
+        metrics::counter!("roadie_photos_scanned_total", "result" => "unchanged")
+            .increment(unchanged);
+        let mut reads = futures::stream::iter(changed)
+            .map(|item| reading::read(item, &effects.objects, effects.photos))
+            .buffered(self.at_once());
+        let mut files = Vec::with_capacity(all);
+        while let Some(file) = reads.try_next().await? {
+            let result = counts.add(&file);
+            metrics::counter!("roadie_photos_scanned_total", "result" => result).increment(1);
+            progress.current_file_name.clone_from(&file.name);
+            self.show(progress, &counts);
+            files.push(file);
+        }
+        if !files.is_empty() {
+            let now = effects.clock.now_ms();
+            let job = &self.cx.info().id;
+            let recorded = effects
+                .catalogue
+                .record_page(self.user_id, provider, &files, job, now);
+            recorded.await.map_err(catalogue_error)?;
+        }
+        Ok(counts)
+    }
+
+    /// Files read at once: local ones are bound by the cores, objects by the way to the store.
+    fn at_once(&self) -> usize {
+        match self.source {
+            Source::Folder(_) => std::thread::available_parallelism().map_or(1, usize::from),
+            Source::Bucket { .. } => self.cx.effects().photos.read_ahead,
+        }
+    }
+
+    fn show(&self, progress: &mut ScanProgress, counts: &Counts) {
+        progress.processed = counts.processed;
+        progress.skipped = counts.skipped;
+        progress.current_photo = counts.processed + counts.skipped;
+        // Files may have been added since they were counted.
+        progress.total_photos = progress.total_photos.max(progress.current_photo);
+        self.report(progress);
+    }
+
+    fn report(&self, progress: &mut ScanProgress) {
+        let now = self.cx.effects().clock.now_ms();
+        progress.elapsed_time = now.saturating_sub(progress.started_at);
+        self.cx.report(progress.report());
+    }
+}
+
+fn catalogue_error(error: CatalogueError) -> JobError {
+    if error.is_transient() {
+        JobError::retry(error)
+    } else {
+        JobError::discard(Error::new(error))
+    }
+}

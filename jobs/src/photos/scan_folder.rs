@@ -1,0 +1,54 @@
+//! `scan-folder`
+
+use std::time::Duration;
+
+use anyhow::Error;
+use serde::Deserialize;
+
+use super::listing::Source;
+use super::scan::{Scan, ScanResult};
+use crate::context::JobContext;
+use crate::effects::FolderError;
+use crate::job::{Job, JobError, Timeout};
+
+/// Reads the photos of a local folder, its sub-folders included, into the catalogue.
+///
+/// Effects: rows of photos, processed files and photo outcomes; progress under
+/// `scan:progress:{userId}`.
+/// Safe to repeat because: rows are upserts on (user, provider, path), and unchanged files are skipped.
+/// Gives up when: the folder is outside the configured roots or cannot be opened, or another scan of
+/// the user is running.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanFolder {
+    user_id: i64,
+    path: String,
+    #[serde(default)]
+    batch_size: Option<usize>,
+}
+
+impl Job for ScanFolder {
+    const KIND: &'static str = "scan-folder";
+    const QUEUE: &'static str = "photo-processing";
+    const TIMEOUT: Timeout = Timeout::Silence(Duration::from_mins(5));
+    type Output = ScanResult;
+
+    async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
+        let folder = cx
+            .effects()
+            .folders
+            .resolve(&self.path)
+            .map_err(|error| match error {
+                // A disk that is busy or not mounted yet may be there later.
+                FolderError::Open { ref source, .. }
+                    if source.kind() != std::io::ErrorKind::NotFound =>
+                {
+                    JobError::retry(error)
+                }
+                error => JobError::discard(Error::new(error)),
+            })?;
+        Scan::new(&cx, self.user_id, Source::Folder(folder), self.batch_size)
+            .run()
+            .await
+    }
+}

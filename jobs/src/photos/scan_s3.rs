@@ -1,0 +1,45 @@
+//! `scan-s3`
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::listing::Source;
+use super::scan::{Scan, ScanResult};
+use crate::context::JobContext;
+use crate::job::{Job, JobError, Timeout};
+
+/// Reads the photos below a prefix of a bucket into the catalogue. Only heads are fetched.
+///
+/// Effects: rows of photos, processed files and photo outcomes; progress under
+/// `scan:progress:{userId}`.
+/// Safe to repeat because: rows are upserts on (user, provider, bucket and key), and unchanged objects
+/// are skipped.
+/// Gives up when: the bucket is not there or access is denied, or another scan of the user is running.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScanS3 {
+    user_id: i64,
+    bucket: String,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    batch_size: Option<usize>,
+}
+
+impl Job for ScanS3 {
+    const KIND: &'static str = "scan-s3";
+    const QUEUE: &'static str = "photo-processing";
+    const TIMEOUT: Timeout = Timeout::Silence(Duration::from_mins(5));
+    type Output = ScanResult;
+
+    async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
+        let source = Source::Bucket {
+            bucket: self.bucket,
+            prefix: self.prefix,
+        };
+        Scan::new(&cx, self.user_id, source, self.batch_size)
+            .run()
+            .await
+    }
+}

@@ -1,0 +1,127 @@
+//! HEIC and AVIF: boxes of ISO/IEC 14496-12, with the picture items of ISO/IEC 23008-12.
+
+use std::borrow::Cow;
+
+use super::Found;
+use super::cursor::Cursor;
+use super::head::{Bytes, Head, MAX_READ, Stop};
+use super::items::{self, Boxes, Extent};
+
+/// Boxes at the top of a file before `meta`; real files have two or three.
+const MAX_BOXES: usize = 32;
+
+/// Finds the primary picture's size, its camera data, and whether all items lie in the file.
+pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
+    let meta = meta(head)?;
+    // `meta` is a full box: version and flags come before its children.
+    let children: Vec<_> = Boxes(meta.get(4..).unwrap_or_default()).collect();
+    let child = |name: &[u8; 4]| {
+        let child = children.iter().flatten().find(|(kind, _)| *kind == name);
+        child.map(|(_, body)| *body)
+    };
+    let damage = children.iter().find_map(|child| child.as_ref().err());
+    let damage = damage.map(|damage| Stop::Broken(damage.clone()));
+    let primary = child(b"pitm").and_then(items::primary);
+    found.size = primary
+        .zip(child(b"iprp"))
+        .and_then(|(primary, iprp)| items::size(iprp, primary));
+    if let Some(damage) = damage {
+        return Err(damage);
+    }
+    if found.size.is_none() {
+        return Err(lost("how large the picture is"));
+    }
+    let extents = child(b"iloc").and_then(items::extents);
+    let extents = extents.ok_or_else(|| lost("where the picture is"))?;
+    for extent in extents.iter().filter(|extent| extent.method == 0) {
+        let need = extent.at.saturating_add(extent.len);
+        if need > head.size() {
+            return Err(Stop::End { need });
+        }
+    }
+    let Some(exif) = items::exif_item(child(b"iinf").unwrap_or_default())? else {
+        return Ok(());
+    };
+    let exif = extents.iter().filter(|extent| extent.item == exif);
+    let idat = child(b"idat").unwrap_or_default();
+    let data = join(head, &idat, exif)?;
+    // 23008-12 A.2.1: the distance from behind this number to the TIFF header.
+    let mut block = Cursor::big(&data);
+    let skip = block
+        .number(4)
+        .and_then(|skip| block.take(usize::try_from(skip).ok()?));
+    skip.ok_or_else(|| lost("where the camera data begins"))?;
+    found.notes.add(block.rest(), &mut found.flaws)
+}
+
+/// The data of one item; it may lie in the file or in the `idat` box.
+fn join<'a>(
+    head: &'a Head,
+    idat: &'a &'a [u8],
+    extents: impl Iterator<Item = &'a Extent>,
+) -> Result<Cow<'a, [u8]>, Stop> {
+    let mut data = Cow::Borrowed(&[][..]);
+    for &Extent {
+        method, at, len, ..
+    } in extents
+    {
+        let source: &dyn Bytes = if method == 0 { head } else { idat };
+        let len = if len == 0 {
+            source.size().saturating_sub(at)
+        } else {
+            len
+        };
+        if data.len() as u64 + len > MAX_READ {
+            return Err(Stop::Spent);
+        }
+        let part = source.bytes(at, len).map_err(|stop| match stop {
+            Stop::End { .. } => lost("where the camera data is"),
+            stop => stop,
+        })?;
+        if data.is_empty() {
+            data = Cow::Borrowed(part);
+        } else {
+            data.to_mut().extend_from_slice(part);
+        }
+    }
+    Ok(data)
+}
+
+fn lost(what: &str) -> Stop {
+    Stop::Broken(format!("it does not say {what}"))
+}
+
+/// The body of the `meta` box.
+fn meta(head: &Head) -> Result<&[u8], Stop> {
+    let mut at = 0_u64;
+    for _ in 0..MAX_BOXES {
+        let mut header = Cursor::big(head.bytes(at, 8)?);
+        let (len, name) = (
+            header.number(4).unwrap_or_default(),
+            header.take(4).unwrap_or_default(),
+        );
+        let (start, len) = match len {
+            0 => (8, head.size() - at),
+            1 => (
+                16,
+                Cursor::big(head.bytes(at + 8, 8)?)
+                    .number(8)
+                    .unwrap_or_default(),
+            ),
+            len => (8, len),
+        };
+        if len < start {
+            return Err(Stop::Broken(format!("a part of {len} bytes at byte {at}")));
+        }
+        if name == b"meta" {
+            if len > MAX_READ {
+                return Err(Stop::Broken(format!(
+                    "its table of contents claims {len} bytes"
+                )));
+            }
+            return head.bytes(at + start, len - start);
+        }
+        at = at.saturating_add(len);
+    }
+    Err(lost("what it contains"))
+}

@@ -1,0 +1,202 @@
+//! Kind → handler. A kind that is not registered here does not exist.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use crate::context::JobContext;
+use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
+
+type Run = dyn Fn(&Value, JobContext) -> Result<Running, Undecodable> + Send + Sync;
+type Check = dyn Fn(&Value) -> Result<(), Undecodable> + Send + Sync;
+
+/// A decoded job, ready to be awaited.
+pub type Running = BoxFuture<'static, Result<Value, JobError>>;
+
+/// A payload that is not what the kind asks for.
+#[derive(Debug, thiserror::Error)]
+#[error("payload of {kind}: {reason}")]
+pub struct Undecodable {
+    kind: &'static str,
+    reason: String,
+}
+
+/// What the engine knows of one kind.
+#[derive(Clone)]
+pub struct Entry {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// Its usual queue.
+    pub queue: &'static str,
+    /// Default attempts.
+    pub attempts: u32,
+    /// Default backoff.
+    pub backoff: Backoff,
+    /// Default time limit.
+    pub timeout: Timeout,
+    /// Slot class.
+    pub slots: SlotClass,
+    run: Arc<Run>,
+    check: Arc<Check>,
+}
+
+impl Entry {
+    fn of<J: Job>() -> Self {
+        Self {
+            kind: J::KIND,
+            queue: J::QUEUE,
+            attempts: J::ATTEMPTS,
+            backoff: J::BACKOFF,
+            timeout: J::TIMEOUT,
+            slots: J::SLOTS,
+            check: Arc::new(|payload| decode::<J>(payload).map(drop)),
+            run: Arc::new(|payload, cx| {
+                let job = decode::<J>(payload)?;
+                Ok(Box::pin(async move {
+                    let output = job.run(cx).await?;
+                    serde_json::to_value(output).map_err(|error| {
+                        JobError::discard(anyhow::Error::new(error).context("encode the output"))
+                    })
+                }))
+            }),
+        }
+    }
+
+    /// Decodes the payload and prepares the run.
+    pub fn run(&self, payload: &Value, cx: JobContext) -> Result<Running, Undecodable> {
+        (self.run)(payload, cx)
+    }
+
+    /// Whether today's handler understands the payload.
+    pub fn check(&self, payload: &Value) -> Result<(), Undecodable> {
+        (self.check)(payload)
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {
+    serde_path_to_error::deserialize(payload).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        let reason = if path == "." {
+            inner.to_string()
+        } else {
+            format!("field `{path}`: {inner}")
+        };
+        Undecodable {
+            kind: J::KIND,
+            reason,
+        }
+    })
+}
+
+/// All kinds that a process can run.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    entries: BTreeMap<&'static str, Entry>,
+    twice: Vec<&'static str>,
+}
+
+/// A registry that must not be started.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    /// Two handlers claim one kind.
+    #[error("two handlers are registered for kind `{0}`")]
+    Twice(&'static str),
+}
+
+impl Registry {
+    /// Adds a kind.
+    #[must_use]
+    pub fn with<J: Job>(mut self) -> Self {
+        if self.entries.insert(J::KIND, Entry::of::<J>()).is_some() {
+            self.twice.push(J::KIND);
+        }
+        self
+    }
+
+    /// Refuses a registry in which two handlers claim one kind.
+    pub fn verify(&self) -> Result<(), RegistryError> {
+        self.twice
+            .first()
+            .map_or(Ok(()), |kind| Err(RegistryError::Twice(kind)))
+    }
+
+    /// The handler of a kind.
+    pub fn get(&self, kind: &str) -> Option<&Entry> {
+        self.entries.get(kind)
+    }
+
+    /// All kinds, by name.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values()
+    }
+
+    /// The same registry without one kind.
+    #[must_use]
+    pub fn without(mut self, kind: &str) -> Self {
+        self.entries.remove(kind);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Greet {
+        #[expect(dead_code, reason = "only decoded")]
+        user_id: i64,
+    }
+
+    impl Job for Greet {
+        const KIND: &'static str = "greet";
+        const QUEUE: &'static str = "test";
+        type Output = ();
+        async fn run(self, _cx: JobContext) -> Result<(), JobError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_undecodable_payload_names_the_field() {
+        let registry = Registry::default().with::<Greet>();
+        let entry = registry.get("greet").unwrap();
+        for (payload, expected) in [
+            (
+                r#"{"userId":"seven"}"#,
+                "field `userId`: invalid type: string \"seven\", expected i64",
+            ),
+            (r"{}", "missing field `userId`"),
+            (r"null", "invalid type: null, expected struct Greet"),
+        ] {
+            let payload = serde_json::from_str(payload).unwrap();
+            let error = entry.check(&payload).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn two_handlers_for_one_kind_are_refused() {
+        let registry = Registry::default().with::<Greet>().with::<Greet>();
+        assert_eq!(registry.verify(), Err(RegistryError::Twice("greet")));
+    }
+
+    #[test]
+    fn every_kind_is_registered_once() {
+        crate::registry().verify().unwrap();
+    }
+}

@@ -1,0 +1,116 @@
+//! `rehearse`: a job that does as its payload says, for drills: does a dead letter show up on the
+//! board, does an alert fire, does a deploy release what runs? Off unless `worker.rehearsals` is set.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::context::{JobContext, Progress};
+use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
+
+/// Does as its payload says: `{"act": "return", "value": …}`.
+///
+/// Effects: progress and a checkpoint, where asked for.
+/// Safe to repeat because: it touches nothing else.
+/// Gives up when: told to.
+#[derive(Debug, Deserialize)]
+pub struct Rehearse {
+    #[serde(flatten)]
+    act: Act,
+    /// Attempts that fail before the act is played.
+    #[serde(default)]
+    failures: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "act", rename_all = "camelCase")]
+enum Act {
+    /// Succeeds with a value.
+    Return {
+        #[serde(default)]
+        value: Value,
+    },
+    /// Fails; the job is retried.
+    Fail {
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// Fails for good.
+    Discard {
+        #[serde(default)]
+        message: Option<String>,
+    },
+    /// Comes back later, once.
+    #[serde(rename_all = "camelCase")]
+    Postpone { after_ms: u64 },
+    /// Panics.
+    Panic,
+    /// Never returns, but yields.
+    Hang,
+    /// Never returns and never yields.
+    Spin,
+    /// Takes the whole process down.
+    Crash,
+    /// Sleeps in steps, with progress and a checkpoint after each.
+    #[serde(rename_all = "camelCase")]
+    Steps { steps: u64, step_ms: u64 },
+}
+
+impl Job for Rehearse {
+    const KIND: &'static str = "rehearse";
+    const QUEUE: &'static str = "rehearsals";
+    const BACKOFF: Backoff = Backoff {
+        base: Duration::from_millis(100),
+        cap: Duration::from_secs(1),
+    };
+    const TIMEOUT: Timeout = Timeout::Total(Duration::from_secs(30));
+    const SLOTS: SlotClass = SlotClass::Io;
+    type Output = Value;
+
+    async fn run(self, cx: JobContext) -> Result<Value, JobError> {
+        let attempt = cx.info().attempt;
+        if attempt <= self.failures {
+            return Err(JobError::retry(anyhow!("attempt {attempt} fails as asked")));
+        }
+        let message = |text: Option<String>| anyhow!(text.unwrap_or_else(|| "as asked".to_owned()));
+        match self.act {
+            Act::Return { value } => Ok(value),
+            Act::Fail { message: text } => Err(JobError::retry(message(text))),
+            Act::Discard { message: text } => Err(JobError::discard(message(text))),
+            Act::Postpone { after_ms } => postpone(&cx, Duration::from_millis(after_ms)).await,
+            Act::Panic => panic!("panics as asked"),
+            Act::Hang => std::future::pending().await,
+            Act::Spin => loop {
+                std::thread::sleep(Duration::from_millis(50));
+            },
+            Act::Crash => std::process::abort(),
+            Act::Steps { steps, step_ms } => play(&cx, steps, Duration::from_millis(step_ms)).await,
+        }
+    }
+}
+
+async fn postpone(cx: &JobContext, after: Duration) -> Result<Value, JobError> {
+    if cx.resume::<bool>().await?.is_some() {
+        return Ok(json!("came back"));
+    }
+    cx.checkpoint(&true).await?;
+    Err(JobError::postpone(after, anyhow!("later, as asked")))
+}
+
+async fn play(cx: &JobContext, steps: u64, pause: Duration) -> Result<Value, JobError> {
+    let first = cx.resume::<u64>().await?.unwrap_or(0);
+    for step in first..steps {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cx.cancelled() => return Err(JobError::stopped()),
+        }
+        cx.checkpoint(&(step + 1)).await?;
+        cx.report(Progress {
+            value: json!({ "step": step + 1, "of": steps }),
+            mirror: None,
+        });
+    }
+    Ok(json!({ "steps": steps, "resumedAt": first }))
+}

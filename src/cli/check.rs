@@ -1,0 +1,98 @@
+//! `roadie check`
+
+use std::process::ExitCode;
+
+use roadie_jobs::effects::Folders;
+use roadie_jobs::effects::catalogue::Catalogue;
+
+use super::{error_line, open_queues, say};
+use crate::config::{Config, redact_url};
+use crate::daemon::{catalogue_options, objects};
+
+/// Check configuration, Redis, database and object store. All faults are named, not only the first.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Print the default configuration with its explanations, and check nothing
+    #[arg(long)]
+    pub(super) defaults: bool,
+}
+
+pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
+    let results = [
+        (
+            "configuration",
+            Ok(format!("{} queues", config.queues.len())),
+        ),
+        ("redis", redis(&config).await),
+        ("database", database(&config).await),
+        ("objects", store(&config).await),
+        ("folders", folders(&config)),
+    ];
+    let mut faults = 0;
+    for (name, result) in &results {
+        match result {
+            Ok(detail) => say(&format!("ok     {name:<14} {detail}")),
+            Err(fault) => {
+                faults += 1;
+                say(&format!("FAULT  {name:<14} {fault}"));
+            }
+        }
+    }
+    if faults == 0 {
+        say("everything is in order");
+        return Ok(ExitCode::SUCCESS);
+    }
+    say(&format!("{faults} of {} checks failed", results.len()));
+    Ok(ExitCode::FAILURE)
+}
+
+async fn redis(config: &Config) -> Result<String, String> {
+    let queues = open_queues(config).await.map_err(|e| format!("{e:#}"))?;
+    let rtt = crate::queue::ping(&queues)
+        .await
+        .map_err(|e| error_line(&e))?;
+    Ok(format!(
+        "{}, {} µs a round trip",
+        redact_url(config.redis.url.reveal()),
+        rtt.as_micros()
+    ))
+}
+
+async fn database(config: &Config) -> Result<String, String> {
+    let catalogue = Catalogue::connect(catalogue_options(config))
+        .await
+        .map_err(|e| error_line(&e))?;
+    catalogue.ping().await.map_err(|e| error_line(&e))?;
+    let pending = catalogue
+        .pending_migrations()
+        .await
+        .map_err(|e| error_line(&e))?;
+    if !pending.is_empty() && !config.database.migrate_on_start {
+        return Err(format!(
+            "lacks migrations ({}); run `roadie migrate`",
+            pending.join(", ")
+        ));
+    }
+    Ok(format!(
+        "{}, {}",
+        redact_url(&config.database_url()),
+        catalogue.backend()
+    ))
+}
+
+async fn store(config: &Config) -> Result<String, String> {
+    let objects = objects(config).map_err(|e| format!("{e:#}"))?;
+    objects.probe().await.map_err(|e| error_line(&e))
+}
+
+fn folders(config: &Config) -> Result<String, String> {
+    let folders = Folders::open(&config.folders.roots).map_err(|e| error_line(&e))?;
+    match folders.roots() {
+        [] => Ok("none configured: scan-folder is off".to_owned()),
+        roots => Ok(roots
+            .iter()
+            .map(|r| r.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")),
+    }
+}

@@ -1,0 +1,167 @@
+//! `roadie demo`: the whole daemon with nothing but this binary and a Redis server program.
+
+mod redis_server;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use self::redis_server::RedisServer;
+use super::{say, watch};
+use crate::config::{Config, Sources};
+use crate::daemon::Daemon;
+use crate::lifecycle::{self, Stop};
+use crate::observe::{logs, metrics};
+use crate::queue::{NewJob, Queues};
+
+const DEMO: &str = include_str!("../../../config/demo.toml");
+const QUEUE: &str = "photo-processing";
+const USER: i64 = 1;
+
+/// Scan a folder of photos (or samples that are made for it) with an embedded set-up: a private
+/// Redis, SQLite, no configuration. Nothing is left running.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The folder; without one, sample photos are made
+    folder: Option<PathBuf>,
+    /// Stay up after the scan, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+    /// The Redis server program: redis-server, valkey-server or meebis
+    #[arg(long, value_name = "PROGRAM")]
+    redis_server: Option<PathBuf>,
+    /// Where the demo keeps its data; emptied at the start
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCode> {
+    let data = prepare(args.data.unwrap_or_else(default_data))?;
+    let folder = match args.folder {
+        Some(folder) => folder
+            .canonicalize()
+            .with_context(|| format!("cannot open the folder {}", folder.display()))?,
+        None => samples(&data)?,
+    };
+    anyhow::ensure!(folder.is_dir(), "{} is not a folder", folder.display());
+    let redis = RedisServer::start(args.redis_server.as_deref(), &data).await?;
+    say(&format!("redis       {}", redis.shown()));
+    let config = configure(&sources, &data, &folder, redis.url())?;
+    logs::install(&config.log)?;
+    let recorder = metrics::install()?;
+    let stop = Stop::default();
+    let signals = tokio::spawn(lifecycle::listen(stop.clone())?);
+
+    let queues = Queues::connect(&config.redis).await?;
+    let daemon = Daemon::build(config.clone(), roadie_jobs::registry(), recorder.clone()).await?;
+    let address = daemon.http_address();
+    let running = tokio::spawn(daemon.run(stop.clone()));
+    say(&format!("scanning    {}", folder.display()));
+    let payload = json!({ "userId": USER, "path": folder, "batchSize": 200 });
+    let job = NewJob {
+        kind: "scan-folder".to_owned(),
+        payload,
+        ..NewJob::default()
+    };
+    let id = queues.add(QUEUE, job).await?;
+    let ended = tokio::select! {
+        ended = watch::until_end(&queues, QUEUE, &id) => Some(ended?),
+        () = stop.soft.cancelled() => None,
+    };
+    let completed = ended.as_ref().is_some_and(|ended| ended.completed);
+    if let Some(ended) = &ended {
+        let scrape = data.join("metrics.prom");
+        std::fs::write(&scrape, recorder.render()).context("write the metrics")?;
+        report::print(&config, &ended.value, USER, &scrape).await?;
+    }
+    if let Some(address) = address
+        && args.serve
+        && completed
+    {
+        say(&format!(
+            "\nserving until Ctrl-C:\n  metrics     http://{address}/metrics\n  readiness   http://{address}/readyz\n  enqueue     {}",
+            enqueue_line(redis.url(), &folder)
+        ));
+        stop.soft.cancelled().await;
+    }
+    stop.soft.cancel();
+    running.await.context("stop the demo")??;
+    signals.abort();
+    redis.stop().await;
+    Ok(ExitCode::from(u8::from(!completed)))
+}
+
+fn configure(sources: &Sources, data: &Path, folder: &Path, redis: &str) -> anyhow::Result<Config> {
+    let file = data.join("demo.toml");
+    std::fs::write(&file, DEMO).context("write the demo's configuration")?;
+    // The environment is left out: a REDIS_URL or DATABASE_URL of the machine is not the demo's.
+    let mut flags = vec![
+        ("redis.url".to_owned(), redis.to_owned()),
+        ("data.dir".to_owned(), data.display().to_string()),
+        ("folders.roots".to_owned(), folder.display().to_string()),
+    ];
+    flags.extend(sources.flags.iter().cloned());
+    let sources = Sources {
+        file: Some(file),
+        flags,
+        ..Sources::default()
+    };
+    Ok(sources.load()?)
+}
+
+fn enqueue_line(redis: &str, folder: &Path) -> String {
+    let payload = json!({ "userId": USER + 1, "path": folder });
+    format!("REDIS_URL={redis} roadie enqueue {QUEUE} scan-folder '{payload}' --watch")
+}
+
+/// One per user, so that nobody meets the files of somebody else.
+fn default_data() -> PathBuf {
+    let user = std::env::var("USER").unwrap_or_else(|_| "demo".to_owned());
+    std::env::temp_dir().join(format!("roadie-demo-{user}"))
+}
+
+/// An empty folder that only its owner reads. Refuses to empty one that is no demo's.
+fn prepare(data: PathBuf) -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let mark = data.join("demo.toml");
+    let occupied = data
+        .read_dir()
+        .is_ok_and(|mut entries| entries.next().is_some());
+    anyhow::ensure!(
+        !occupied || mark.exists(),
+        "{} is not empty and holds no demo; name another folder with --data",
+        data.display()
+    );
+    if occupied {
+        std::fs::remove_dir_all(&data)
+            .with_context(|| format!("empty {} (--data)", data.display()))?;
+    }
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&data)
+        .with_context(|| format!("make {} (--data)", data.display()))?;
+    let mode = data.metadata()?.permissions().mode();
+    anyhow::ensure!(
+        mode & 0o077 == 0,
+        "{} is open to others; name another folder with --data",
+        data.display()
+    );
+    // From the first moment on, so that an interrupted demo can be repeated.
+    std::fs::write(&mark, DEMO).context("write the demo's configuration")?;
+    Ok(data.canonicalize()?)
+}
+
+fn samples(data: &Path) -> anyhow::Result<PathBuf> {
+    let folder = data.join("photos");
+    let made = roadie_jobs::samples::write(&folder, 240).context("make sample photos")?;
+    say(&format!("samples     {made} files in {}", folder.display()));
+    Ok(folder)
+}
+
+/// How long the private Redis may take to start.
+const START_WITHIN: Duration = Duration::from_secs(10);

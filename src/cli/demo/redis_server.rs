@@ -1,0 +1,121 @@
+//! A private Redis on a socket of its own: no port, no persistence, gone when the demo ends.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use super::START_WITHIN;
+
+/// Programs that speak Redis' protocol and take its command line, the real ones first.
+const PROGRAMS: [&str; 3] = ["redis-server", "valkey-server", "meebis"];
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(super) struct RedisServer {
+    child: Child,
+    program: PathBuf,
+    url: String,
+}
+
+impl RedisServer {
+    /// Starts the given program, or the first one on the PATH.
+    pub(super) async fn start(program: Option<&Path>, data: &Path) -> anyhow::Result<Self> {
+        let program = program.map(Path::to_path_buf).or_else(on_path).context(
+            "no redis-server, valkey-server or meebis on the PATH; install one \
+             (apt-get install redis-server, or cargo install meebis), or name one with --redis-server",
+        )?;
+        let socket = data.join("redis.sock");
+        let log = std::fs::File::create(data.join("redis.log")).context("make the log of Redis")?;
+        let mut command = Command::new(&program);
+        command.args(["--port", "0", "--unixsocket"]).arg(&socket);
+        // Only the real ones know what persistence is.
+        if program.file_name().is_some_and(|name| name != "meebis") {
+            command.args([
+                "--unixsocketperm",
+                "700",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ]);
+            command
+                .args(["--maxmemory-policy", "noeviction", "--dir"])
+                .arg(data);
+        }
+        let child = command
+            // Ctrl-C is for the demo, which stops its Redis last.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("share the log of Redis")?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {}", program.display()))?;
+        let url = format!("redis+unix://{}", socket.display());
+        let mut server = Self {
+            child,
+            program,
+            url,
+        };
+        server.answered(data).await?;
+        Ok(server)
+    }
+
+    async fn answered(&mut self, data: &Path) -> anyhow::Result<()> {
+        let client = redis::Client::open(self.url.as_str()).context("address the private Redis")?;
+        let deadline = Instant::now() + START_WITHIN;
+        loop {
+            if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
+                redis::cmd("PING")
+                    .query_async::<()>(&mut connection)
+                    .await
+                    .context("ping Redis")?;
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait()? {
+                let log = std::fs::read_to_string(data.join("redis.log")).unwrap_or_default();
+                anyhow::bail!(
+                    "{} ended at once ({status}):\n{log}",
+                    self.program.display()
+                );
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "{} did not answer within {} s; see {}",
+                self.program.display(),
+                START_WITHIN.as_secs(),
+                data.join("redis.log").display()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// For people.
+    pub(super) fn shown(&self) -> String {
+        format!("{} (private, {})", self.program.display(), self.url)
+    }
+
+    pub(super) async fn stop(mut self) {
+        // It holds nothing that anybody will read again.
+        let _ = self.child.kill().await;
+    }
+}
+
+fn on_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    PROGRAMS.iter().find_map(|program| {
+        folders
+            .iter()
+            .map(|folder| folder.join(program))
+            .find(|file| file.is_file())
+    })
+}

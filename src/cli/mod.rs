@@ -1,0 +1,154 @@
+//! What operators type. One file per command.
+
+mod check;
+mod dead;
+mod demo;
+mod enqueue;
+mod jobs;
+mod migrate;
+mod queues;
+mod run;
+mod table;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+use crate::queue::Queues;
+
+const AFTER: &str = "\
+Exit codes: 0 done · 1 it did not work, the reason is on stderr · 2 wrong usage · 64 the configuration
+is wrong. `run`: 0 drained · 75 jobs were released · 130 stopped hard · 70 a part of it died.
+Configuration: `roadie check --defaults` prints every key with its explanation.";
+
+/// Roadie runs the background jobs of a web application: it takes them from BullMQ queues in Redis,
+/// reports progress, retries what can be retried and keeps what cannot.
+#[derive(Debug, Parser)]
+#[command(name = "roadie", version, after_help = AFTER)]
+struct Cli {
+    /// Configuration file (TOML); `roadie check --defaults` is one to start from
+    #[arg(long, short, global = true, env = "ROADIE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Override one key, e.g. --set worker.slots=4 (may be repeated)
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the configured queues until SIGTERM or SIGINT
+    Run(run::Args),
+    /// Scan a folder of photos with nothing but this binary and a Redis that it starts itself
+    Demo(demo::Args),
+    /// Put a job into a queue
+    Enqueue(enqueue::Args),
+    /// Show all queues: depth by state, age of the oldest job
+    Queues(queues::Args),
+    /// Look at single jobs
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Look at jobs that were given up on, and retry them
+    #[command(subcommand)]
+    Dead(dead::Command),
+    /// Check configuration, Redis, database and object store, and name every fault
+    Check(check::Args),
+    /// Bring the catalogue's schema up to date
+    Migrate(migrate::Args),
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if key.contains('.') => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not SECTION.KEY=VALUE")),
+    }
+}
+
+/// Parses the command line, runs the command, and answers the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Check(args) = &cli.command
+        && args.defaults
+    {
+        say(include_str!("../../config/default.toml"));
+        return ExitCode::SUCCESS;
+    }
+    let sources = Sources {
+        file: cli.config,
+        environment: std::env::vars().collect(),
+        flags: cli.set,
+    };
+    if let Command::Demo(args) = cli.command {
+        return finish(block_on(demo::demo(args, sources)));
+    }
+    let config = match sources.load() {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&format!("the configuration is wrong:\n{error}"));
+            return ExitCode::from(64);
+        }
+    };
+    finish(block_on(dispatch(cli.command, config)))
+}
+
+async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args, config).await,
+        Command::Enqueue(args) => enqueue::enqueue(args, config).await,
+        Command::Queues(args) => queues::queues(args, config).await,
+        Command::Jobs(command) => jobs::jobs(command, config).await,
+        Command::Dead(command) => dead::dead(command, config).await,
+        Command::Check(_) => check::check(config).await,
+        Command::Migrate(args) => migrate::migrate(args, config).await,
+        Command::Demo(_) => Ok(ExitCode::from(2)),
+    }
+}
+
+fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(command);
+    // What still blocks a thread, such as a handler that never yields, must not hold the exit.
+    runtime.shutdown_background();
+    result
+}
+
+fn finish(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        complain(&format!("{error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Connects to the queues.
+async fn open_queues(config: &Config) -> anyhow::Result<Queues> {
+    Ok(Queues::connect(&config.redis).await?)
+}
+
+/// Prints to standard output. A reader that went away (`| head`) is no error.
+fn say(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+}
+
+/// Prints to standard error.
+fn complain(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "roadie: {text}");
+}
+
+/// An error and its causes in one line.
+pub fn error_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}

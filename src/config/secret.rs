@@ -1,0 +1,78 @@
+//! A value that does not print.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+/// A secret from the configuration. `Debug` shows only whether it is set.
+#[derive(Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value itself: for the one place that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing was configured.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() {
+            "Secret(unset)"
+        } else {
+            "Secret(***)"
+        })
+    }
+}
+
+/// A URL for messages: the password is replaced.
+pub fn redact_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let Some((user, host)) = rest.rsplit_once('@') else {
+        return url.to_owned();
+    };
+    match user.split_once(':') {
+        Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
+        None => format!("{scheme}://{user}@{host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_does_not_print() {
+        assert_eq!(
+            format!("{:?}", Secret::from("hunter2".to_owned())),
+            "Secret(***)"
+        );
+    }
+
+    #[test]
+    fn passwords_leave_urls() {
+        for (url, shown) in [
+            ("redis://:secret@host:1/0", "redis://:***@host:1/0"),
+            ("postgres://me:p@ss@db/x", "postgres://me:***@db/x"),
+            ("redis://host", "redis://host"),
+            ("redis://user@host", "redis://user@host"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(redact_url(url), shown);
+        }
+    }
+}

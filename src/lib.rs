@@ -1,0 +1,21 @@
+//! Roadie: a standalone worker daemon for `BullMQ` queues. This package is *how* work is run; *what*
+//! the work is lives in `roadie-jobs`.
+//!
+//! In the order in which a job meets them:
+//!
+//! 1. [`queue`]: producers → queue; the only code that knows the queue's Redis layout;
+//! 2. [`worker`]: queue → handler: slots, leases, the stack around every handler;
+//! 3. [`outcome`]: result → completed, retried, postponed, released, or a dead letter;
+//! 4. [`observe`]: what leaves: metrics, health, logs.
+//!
+//! Around them: [`config`] (every knob), [`daemon`] (builds, starts and stops the parts),
+//! [`lifecycle`] (signals and exit codes), [`cli`] (what operators type).
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod lifecycle;
+pub mod observe;
+pub mod outcome;
+pub mod queue;
+pub mod worker;

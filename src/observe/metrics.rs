@@ -1,0 +1,245 @@
+//! Every family of metrics. To change a name, a help text or buckets, look here and nowhere else;
+//! the few that handlers and effects record themselves are described here as well.
+//!
+//! Labels come from closed sets only: configured queues, registered kinds, our own words.
+
+use std::time::Duration;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use roadie_jobs::Registry;
+use roadie_jobs::effects::catalogue::DeadReason;
+
+use crate::outcome::Label;
+use crate::queue::{Depth, STATES};
+use crate::worker::Engine;
+use crate::worker::attempt::Attempt;
+
+const STARTED: &str = "roadie_jobs_started_total";
+const FINISHED: &str = "roadie_jobs_finished_total";
+const ACTIVE: &str = "roadie_jobs_active";
+const WAIT: &str = "roadie_job_wait_seconds";
+const RUN: &str = "roadie_job_run_seconds";
+const DEAD: &str = "roadie_dead_letters_total";
+const DEAD_WAITING: &str = "roadie_dead_letters";
+const STALE: &str = "roadie_stale_results_rejected_total";
+const QUEUE_JOBS: &str = "roadie_queue_jobs";
+const QUEUE_AGE: &str = "roadie_queue_oldest_age_seconds";
+const SLOTS: &str = "roadie_slots";
+const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
+const DB_POOL: &str = "roadie_db_pool_connections";
+const DB_QUERY: &str = "roadie_db_query_seconds";
+const DB_SLOW: &str = "roadie_db_slow_queries_total";
+const PHOTOS: &str = "roadie_photos_scanned_total";
+const SCAN: &str = "photo_scan_duration_seconds";
+const CPU: &str = "process_cpu_seconds_total";
+const MEMORY: &str = "process_resident_memory_bytes";
+// As BullMQ's own exporter names them, so that existing panels work.
+const BULLMQ_COUNT: &str = "bullmq_job_count";
+const BULLMQ_COMPLETED: &str = "bullmq_job_completed_total";
+const BULLMQ_FAILED: &str = "bullmq_job_failed_total";
+
+/// Seconds; from a no-op job to a long scan.
+const RUN_BUCKETS: &[f64] = &[
+    0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0,
+];
+const QUERY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// The application's own buckets.
+const SCAN_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+/// Installs the recorder.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let builder = [
+        (WAIT, RUN_BUCKETS),
+        (RUN, RUN_BUCKETS),
+        (DB_QUERY, QUERY_BUCKETS),
+        (SCAN, SCAN_BUCKETS),
+    ]
+    .into_iter()
+    .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+    })?;
+    let handle = builder.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(STARTED, "Attempts started");
+    describe_counter!(FINISHED, "Attempts ended, by what became of the job");
+    describe_gauge!(ACTIVE, "Jobs in hand");
+    describe_histogram!(
+        WAIT,
+        "Time from when a job was due to when its handler started"
+    );
+    describe_histogram!(RUN, "Time that a handler ran");
+    describe_counter!(DEAD, "Jobs that became dead letters");
+    describe_gauge!(DEAD_WAITING, "Dead letters that nobody has retried yet");
+    describe_counter!(STALE, "Results of jobs that somebody else held by then");
+    describe_gauge!(QUEUE_JOBS, "Jobs in a queue by state, read at scrape");
+    describe_gauge!(
+        QUEUE_AGE,
+        "Age of the oldest job that could run now, read at scrape"
+    );
+    describe_gauge!(SLOTS, "Slots by class of handler");
+    describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
+    describe_gauge!(DB_POOL, "Connections to the catalogue");
+    describe_histogram!(DB_QUERY, "Time of one access to the catalogue");
+    describe_counter!(DB_SLOW, "Accesses slower than database.slow_query");
+    describe_counter!(
+        PHOTOS,
+        "Photos that scans have dealt with, by what came out"
+    );
+    describe_histogram!(SCAN, "Time of one photo scan");
+    describe_counter!(CPU, "CPU time of this process");
+    describe_gauge!(MEMORY, "Resident memory of this process");
+    describe_gauge!(
+        BULLMQ_COUNT,
+        "Jobs in a queue by state, as BullMQ's exporter names it"
+    );
+    describe_counter!(BULLMQ_COMPLETED, "Jobs completed by this process");
+    describe_counter!(BULLMQ_FAILED, "Jobs failed by this process");
+}
+
+/// Registers what is known beforehand at zero, so that rates are right from the first event on.
+pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
+    let queues: Vec<String> = queues.collect();
+    for queue in &queues {
+        for kind in registry
+            .entries()
+            .filter(|entry| entry.queue == queue)
+            .map(|e| e.kind)
+        {
+            counter!(STARTED, "queue" => queue.clone(), "kind" => kind).absolute(0);
+            for label in Label::ALL {
+                counter!(FINISHED, "queue" => queue.clone(), "kind" => kind, "outcome" => label.name())
+                    .absolute(0);
+            }
+        }
+        for reason in DeadReason::ALL {
+            counter!(DEAD, "queue" => queue.clone(), "reason" => reason.as_str()).absolute(0);
+        }
+        gauge!(ACTIVE, "queue" => queue.clone()).set(0.0);
+        counter!(STALE, "queue" => queue.clone()).absolute(0);
+        counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).absolute(0);
+        counter!(BULLMQ_FAILED, "queue" => queue.clone()).absolute(0);
+    }
+    for result in roadie_jobs::photos::SCAN_RESULTS {
+        counter!(PHOTOS, "result" => result).absolute(0);
+    }
+    counter!(DB_SLOW).absolute(0);
+}
+
+/// A job is in hand until the answer is dropped.
+pub(crate) fn job_started(queue: &str, kind: &'static str) -> InHand {
+    counter!(STARTED, "queue" => queue.to_owned(), "kind" => kind).increment(1);
+    let active = gauge!(ACTIVE, "queue" => queue.to_owned());
+    active.increment(1.0);
+    InHand(active)
+}
+
+/// See [`job_started`].
+pub(crate) struct InHand(metrics::Gauge);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+/// A handler is about to start.
+pub(crate) fn job_waited(attempt: &Attempt) {
+    let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
+    let waited = Duration::from_millis(now.saturating_sub(attempt.reserved.due_at()));
+    histogram!(WAIT, "queue" => attempt.info.queue.clone()).record(waited.as_secs_f64());
+}
+
+/// A handler has ended.
+pub(crate) fn job_ran(kind: &'static str, elapsed: Duration) {
+    histogram!(RUN, "kind" => kind).record(elapsed.as_secs_f64());
+}
+
+/// An attempt has ended.
+pub(crate) fn job_finished(queue: &str, kind: &'static str, label: Label) {
+    let queue = queue.to_owned();
+    match label {
+        Label::Completed => counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).increment(1),
+        Label::Dead => counter!(BULLMQ_FAILED, "queue" => queue.clone()).increment(1),
+        Label::Lost => counter!(STALE, "queue" => queue.clone()).increment(1),
+        Label::Retried | Label::Postponed | Label::Released => {}
+    }
+    counter!(FINISHED, "queue" => queue, "kind" => kind, "outcome" => label.name()).increment(1);
+}
+
+/// A job has died.
+pub(crate) fn dead_letter(queue: &str, reason: DeadReason) {
+    counter!(DEAD, "queue" => queue.to_owned(), "reason" => reason.as_str()).increment(1);
+}
+
+/// Reads what is read at scrape. What does not answer is left out of this scrape.
+pub(crate) async fn refresh(engine: &Engine) {
+    let now = engine.effects.clock.now_ms();
+    for queue in engine.config.queues.keys() {
+        match engine.queues.depth(queue, now).await {
+            Ok(depth) => set_depth(queue, &depth),
+            Err(error) => tracing::debug!(%error, queue, "depth not read"),
+        }
+    }
+    if let Ok(rtt) = crate::queue::ping(&engine.queues).await {
+        gauge!(REDIS_RTT).set(rtt.as_secs_f64());
+    }
+    if let Ok(counts) = engine.effects.catalogue.dead_letter_counts().await {
+        for queue in engine.config.queues.keys() {
+            for reason in DeadReason::ALL {
+                let found = counts
+                    .iter()
+                    .find(|(q, r, _)| q == queue && r == reason.as_str());
+                let letters = found.map_or(0.0, |(.., letters)| {
+                    float(u64::try_from(*letters).unwrap_or(0))
+                });
+                gauge!(DEAD_WAITING, "queue" => queue.clone(), "reason" => reason.as_str())
+                    .set(letters);
+            }
+        }
+    }
+    let catalogue = &engine.effects.catalogue;
+    let (open, idle) = (catalogue.pool_size() as usize, catalogue.pool_idle());
+    gauge!(DB_POOL, "state" => "idle").set(float(idle as u64));
+    gauge!(DB_POOL, "state" => "used").set(float(open.saturating_sub(idle) as u64));
+    for (class, used, all) in engine.slots.usage() {
+        gauge!(SLOTS, "class" => class.name(), "state" => "used").set(float(used as u64));
+        gauge!(SLOTS, "class" => class.name(), "state" => "free").set(float((all - used) as u64));
+    }
+    process();
+}
+
+fn set_depth(queue: &str, depth: &Depth) {
+    for (state, jobs) in STATES.iter().zip(depth.jobs) {
+        gauge!(QUEUE_JOBS, "queue" => queue.to_owned(), "state" => *state).set(float(jobs));
+        gauge!(BULLMQ_COUNT, "queue" => queue.to_owned(), "state" => *state).set(float(jobs));
+    }
+    gauge!(QUEUE_AGE, "queue" => queue.to_owned())
+        .set(Duration::from_millis(depth.oldest_age_ms).as_secs_f64());
+}
+
+fn process() {
+    use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+    let Ok(pid) = sysinfo::get_current_pid() else {
+        return;
+    };
+    let Ok(mut system) = System::new() else {
+        return;
+    };
+    let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, kind);
+    if let Some(process) = system.process(pid) {
+        gauge!(MEMORY).set(float(process.memory()));
+        counter!(CPU).absolute(process.accumulated_cpu_time() / 1000);
+    }
+}
+
+/// Counts of jobs and bytes stay far below 2^52, where a float is exact.
+#[expect(clippy::cast_precision_loss, reason = "exact below 2^52")]
+fn float(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,189 @@
+//! What is kept of a job that died: a row in the catalogue, which no producer trims.
+
+use std::fmt::Write as _;
+
+use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt, NewDeadLetter};
+use sha2::{Digest, Sha256};
+
+use crate::observe::metrics;
+use crate::worker::Engine;
+use crate::worker::attempt::Attempt;
+
+/// BullMQ's reason for a job that was lost by its worker too often.
+const STALLED: &str = "job stalled more than allowable limit";
+
+/// Groups failures with the same cause: kind, reason, and the error without what differs from job
+/// to job (numbers, quoted values, paths, long hexadecimal words). 16 hexadecimal digits.
+pub fn fingerprint(kind: &str, reason: &str, error: &str) -> String {
+    let digest = Sha256::digest(format!("{kind}\n{reason}\n{}", normalised(error)));
+    digest.iter().take(8).fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn normalised(error: &str) -> String {
+    let mut text = String::with_capacity(error.len());
+    let mut quote = None;
+    for c in error.chars() {
+        match quote {
+            Some(end) if c == end => quote = None,
+            Some(_) => {}
+            None if matches!(c, '`' | '"') => {
+                quote = Some(c);
+                text.push('…');
+            }
+            None => text.push(c),
+        }
+    }
+    text.split_whitespace()
+        .map(normalised_word)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn normalised_word(word: &str) -> String {
+    if word.contains('/') {
+        return "…/".to_owned();
+    }
+    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    if bare.len() >= 8 && bare.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') {
+        return "#".to_owned();
+    }
+    let mut text = String::new();
+    for c in word.chars() {
+        if !c.is_ascii_digit() {
+            text.push(c);
+        } else if !text.ends_with('#') {
+            text.push('#');
+        }
+    }
+    text
+}
+
+pub(super) async fn bury(
+    attempt: &Attempt,
+    reason: DeadReason,
+    chain: &[String],
+    timeline: Vec<FailedAttempt>,
+) {
+    let info = &attempt.info;
+    let raw = attempt
+        .reserved
+        .queues()
+        .raw_payload(&info.queue, &info.id)
+        .await;
+    let payload = raw.unwrap_or_else(|| attempt.reserved.payload().to_string());
+    let letter = NewDeadLetter {
+        queue: info.queue.clone(),
+        job_id: info.id.clone(),
+        kind: info.kind.clone(),
+        payload,
+        reason,
+        error: chain.first().cloned().unwrap_or_default(),
+        error_chain: chain.to_vec(),
+        fingerprint: String::new(),
+        attempts: info.attempt,
+        died_at: timeline
+            .last()
+            .map_or_else(|| attempt.engine.effects.clock.now_ms(), |t| t.at),
+        timeline,
+        worker: String::new(),
+        worker_version: String::new(),
+    };
+    store(&attempt.engine, letter).await;
+}
+
+pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
+    // The producer may have asked for failed jobs to be removed at once.
+    let job = engine.queues.job(queue, id).await.ok();
+    let (kind, attempts) = job.as_ref().map_or(("unknown", 0), |(job, _)| {
+        (job.name(), job.attempts_started())
+    });
+    let reason = if error == STALLED {
+        DeadReason::CrashLoop
+    } else {
+        DeadReason::Discarded
+    };
+    tracing::error!(
+        job.id = id,
+        job.queue = queue,
+        job.kind = kind,
+        reason = reason.as_str(),
+        error,
+        "job is a dead letter"
+    );
+    let label = engine
+        .registry
+        .get(kind)
+        .map_or("unknown", |entry| entry.kind);
+    metrics::job_finished(queue, label, super::Label::Dead);
+    let letter = NewDeadLetter {
+        queue: queue.to_owned(),
+        job_id: id.to_owned(),
+        kind: kind.to_owned(),
+        payload: engine
+            .queues
+            .raw_payload(queue, id)
+            .await
+            .unwrap_or_else(|| "null".to_owned()),
+        reason,
+        error: error.to_owned(),
+        error_chain: vec![error.to_owned()],
+        fingerprint: String::new(),
+        attempts,
+        timeline: Vec::new(),
+        worker: String::new(),
+        worker_version: String::new(),
+        died_at: engine.effects.clock.now_ms(),
+    };
+    store(engine, letter).await;
+}
+
+/// Fills in what is the same for all, and stores the letter. A catalogue that does not answer must
+/// not hold the job: the failed set has it as well.
+async fn store(engine: &Engine, letter: NewDeadLetter) {
+    let letter = NewDeadLetter {
+        fingerprint: fingerprint(&letter.kind, letter.reason.as_str(), &letter.error),
+        worker: engine.name.clone(),
+        worker_version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..letter
+    };
+    metrics::dead_letter(&letter.queue, letter.reason);
+    if let Err(error) = engine.effects.catalogue.bury(&letter).await {
+        tracing::error!(
+            %error, job.id = %letter.job_id, job.queue = %letter.queue,
+            "dead letter not stored; only the failed set has this job"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_cause_has_one_fingerprint() {
+        let print = |error| fingerprint("scan-s3", "discarded", error);
+        for (one, other) in [
+            ("no bucket `alpha`", "no bucket `beta`"),
+            ("timed out after 31 s", "timed out after 4000 s"),
+            (
+                "cannot read /srv/photos/a.jpg",
+                "cannot read /srv/photos/b/c.png",
+            ),
+            (
+                "object 9f86d081884c7d65 is gone",
+                "object deadbeefcafe0123 is gone",
+            ),
+        ] {
+            assert_eq!(print(one), print(other), "{one} | {other}");
+        }
+        assert_ne!(
+            print("no bucket `alpha`"),
+            print("access to bucket `alpha` denied")
+        );
+        assert_ne!(print("x"), fingerprint("scan-folder", "discarded", "x"));
+    }
+}

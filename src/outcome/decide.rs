@@ -1,0 +1,379 @@
+//! Outcome → transition. Pure.
+
+use std::time::Duration;
+
+use roadie_jobs::effects::catalogue::DeadReason;
+use roadie_jobs::{Backoff, CancelReason, Decision};
+use serde_json::Value;
+
+use super::backoff;
+use crate::queue::reserved::{RetryOptions, Transition};
+
+/// How one attempt ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The handler succeeded.
+    Completed(Value),
+    /// The handler answered an error.
+    Failed {
+        /// What it decided.
+        decision: Decision,
+        /// The error and its causes, outermost first.
+        chain: Vec<String>,
+    },
+    /// The handler panicked.
+    Panicked(String),
+    /// The attempt took too long.
+    TimedOut(String),
+    /// The payload, or the kind, is not understood.
+    Undecodable(String),
+    /// The attempt was asked to stop, and was cut off.
+    CutOff(CancelReason),
+}
+
+/// What is known when an attempt has ended.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Attempts that failed before this one.
+    pub attempts_made: u32,
+    /// What the producer asked for.
+    pub producer: RetryOptions,
+    /// The kind's attempts, where the producer did not say.
+    pub attempts: u32,
+    /// The kind's backoff.
+    pub backoff: Backoff,
+    /// In `[0, 1)`.
+    pub random: f64,
+}
+
+/// What to do with the job, what to call it, and why it died if it did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decided {
+    /// For the queue.
+    pub transition: Transition,
+    /// For metrics and logs.
+    pub label: Label,
+    /// For the dead letters.
+    pub dead: Option<DeadReason>,
+}
+
+/// The `outcome` label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// Completed.
+    Completed,
+    /// Will be tried again.
+    Retried,
+    /// Later, not counted.
+    Postponed,
+    /// Given back.
+    Released,
+    /// Dead letter.
+    Dead,
+    /// Somebody else holds it.
+    Lost,
+}
+
+impl Label {
+    /// All labels.
+    pub const ALL: [Self; 6] = [
+        Self::Completed,
+        Self::Retried,
+        Self::Postponed,
+        Self::Released,
+        Self::Dead,
+        Self::Lost,
+    ];
+
+    /// The label's text.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Retried => "retried",
+            Self::Postponed => "postponed",
+            Self::Released => "released",
+            Self::Dead => "dead",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The one place where an outcome becomes a transition. `asked` is why the attempt was asked to
+/// stop, if it was: a handler that saw it answers [`Decision::Stopped`].
+pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> Decided {
+    if asked == Some(CancelReason::LeaseLost) {
+        // Whatever came out of it: the job is somebody else's now.
+        return stop(asked, facts);
+    }
+    match outcome {
+        Outcome::Completed(value) => Decided {
+            transition: Transition::Complete(value),
+            label: Label::Completed,
+            dead: None,
+        },
+        Outcome::Failed {
+            decision: Decision::Stopped,
+            ..
+        } => stop(asked, facts),
+        Outcome::CutOff(reason) => stop(Some(reason), facts),
+        Outcome::Failed {
+            decision: Decision::Postpone { after },
+            ..
+        } => Decided {
+            transition: Transition::Postpone { delay: after },
+            label: Label::Postponed,
+            dead: None,
+        },
+        Outcome::Failed {
+            decision: Decision::Discard,
+            chain,
+        } => bury(DeadReason::Discarded, chain),
+        Outcome::Failed {
+            decision: Decision::Retry { after },
+            chain,
+        } => retry(after, chain, DeadReason::Exhausted, facts),
+        Outcome::Panicked(message) => retry(
+            None,
+            vec![format!("panicked: {message}")],
+            DeadReason::Panic,
+            facts,
+        ),
+        Outcome::TimedOut(message) => retry(
+            None,
+            vec![format!("timed out: {message}")],
+            DeadReason::Timeout,
+            facts,
+        ),
+        Outcome::Undecodable(message) => bury(DeadReason::Undecodable, vec![message]),
+    }
+}
+
+fn retry(
+    after: Option<Duration>,
+    chain: Vec<String>,
+    exhausted: DeadReason,
+    facts: &Facts,
+) -> Decided {
+    let failed = facts.attempts_made.saturating_add(1);
+    if failed >= facts.producer.attempts.unwrap_or(facts.attempts) {
+        return bury(exhausted, chain);
+    }
+    let delay = backoff::pause(after, &facts.producer, facts.backoff, failed, facts.random);
+    Decided {
+        transition: Transition::Retry {
+            delay,
+            reason: reason(&chain),
+            chain,
+        },
+        label: Label::Retried,
+        dead: None,
+    }
+}
+
+fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
+    match asked {
+        Some(CancelReason::Cancelled) => bury(
+            DeadReason::Cancelled,
+            vec!["cancelled on request".to_owned()],
+        ),
+        Some(CancelReason::Shutdown) => Decided {
+            transition: Transition::Release,
+            label: Label::Released,
+            dead: None,
+        },
+        Some(CancelReason::LeaseLost) => Decided {
+            transition: Transition::Abandon,
+            label: Label::Lost,
+            dead: None,
+        },
+        None => retry(
+            None,
+            vec!["the handler stopped although nobody asked it to".to_owned()],
+            DeadReason::Exhausted,
+            facts,
+        ),
+    }
+}
+
+fn bury(dead: DeadReason, chain: Vec<String>) -> Decided {
+    Decided {
+        transition: Transition::Bury {
+            reason: reason(&chain),
+            chain,
+        },
+        label: Label::Dead,
+        dead: Some(dead),
+    }
+}
+
+/// One line: the error with its causes.
+fn reason(chain: &[String]) -> String {
+    chain.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(attempts_made: u32, producer: Option<u32>) -> Facts {
+        Facts {
+            attempts_made,
+            producer: RetryOptions {
+                attempts: producer,
+                backoff: None,
+            },
+            attempts: 3,
+            backoff: Backoff::DEFAULT,
+            random: 0.5,
+        }
+    }
+
+    fn failed(decision: Decision) -> Outcome {
+        Outcome::Failed {
+            decision,
+            chain: vec!["outer".into(), "inner".into()],
+        }
+    }
+
+    #[test]
+    fn every_outcome_has_one_transition() {
+        use CancelReason::{Cancelled, LeaseLost, Shutdown};
+        let retry = || failed(Decision::Retry { after: None });
+        let later = Decision::Postpone {
+            after: Duration::from_secs(9),
+        };
+        let table = [
+            // outcome, asked to stop, failed before, producer's attempts → label, dead reason
+            (
+                Outcome::Completed(Value::Null),
+                None,
+                0,
+                None,
+                Label::Completed,
+                None,
+            ),
+            (retry(), None, 0, None, Label::Retried, None),
+            (
+                retry(),
+                None,
+                2,
+                None,
+                Label::Dead,
+                Some(DeadReason::Exhausted),
+            ),
+            (
+                retry(),
+                None,
+                0,
+                Some(1),
+                Label::Dead,
+                Some(DeadReason::Exhausted),
+            ),
+            (retry(), None, 2, Some(9), Label::Retried, None),
+            (failed(later), None, 2, None, Label::Postponed, None),
+            (
+                failed(Decision::Discard),
+                None,
+                0,
+                None,
+                Label::Dead,
+                Some(DeadReason::Discarded),
+            ),
+            (
+                failed(Decision::Stopped),
+                Some(Shutdown),
+                2,
+                None,
+                Label::Released,
+                None,
+            ),
+            (
+                failed(Decision::Stopped),
+                Some(Cancelled),
+                0,
+                None,
+                Label::Dead,
+                Some(DeadReason::Cancelled),
+            ),
+            (
+                failed(Decision::Stopped),
+                None,
+                0,
+                None,
+                Label::Retried,
+                None,
+            ),
+            (Outcome::CutOff(LeaseLost), None, 0, None, Label::Lost, None),
+            (
+                Outcome::Completed(Value::Null),
+                Some(LeaseLost),
+                0,
+                None,
+                Label::Lost,
+                None,
+            ),
+            (
+                Outcome::Completed(Value::Null),
+                Some(Shutdown),
+                0,
+                None,
+                Label::Completed,
+                None,
+            ),
+            (
+                Outcome::CutOff(Shutdown),
+                None,
+                2,
+                None,
+                Label::Released,
+                None,
+            ),
+            (
+                Outcome::Panicked("x".into()),
+                None,
+                0,
+                None,
+                Label::Retried,
+                None,
+            ),
+            (
+                Outcome::Panicked("x".into()),
+                None,
+                2,
+                None,
+                Label::Dead,
+                Some(DeadReason::Panic),
+            ),
+            (
+                Outcome::TimedOut("x".into()),
+                None,
+                2,
+                None,
+                Label::Dead,
+                Some(DeadReason::Timeout),
+            ),
+            (
+                Outcome::Undecodable("x".into()),
+                None,
+                0,
+                None,
+                Label::Dead,
+                Some(DeadReason::Undecodable),
+            ),
+        ];
+        for (outcome, asked, made, producer, label, dead) in table {
+            let shown = format!("{outcome:?}, {asked:?}, {made}, {producer:?}");
+            let decided = decide(outcome, asked, &facts(made, producer));
+            assert_eq!((decided.label, decided.dead), (label, dead), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_reason_names_the_causes() {
+        let decided = decide(failed(Decision::Discard), None, &facts(0, None));
+        let Transition::Bury { reason, .. } = decided.transition else {
+            panic!("not buried")
+        };
+        assert_eq!(reason, "outer: inner");
+    }
+}

@@ -1,0 +1,316 @@
+//! 1 · Producers → queue. The only code that knows the queue's Redis layout.
+//!
+//! The layout is BullMQ's, written by the official crate; what the crate lacks is in `scripts/`,
+//! one Lua file per transition, each checking the lease first.
+//!
+//! - [`Queues`]: what producers and operators do: add, look, count, retry;
+//! - [`feed`]: reserved jobs, one stream per queue;
+//! - [`reserved`]: one job that this process holds, and the ways to let go of it;
+//! - `scripts`: our own Lua.
+
+mod connect;
+mod counts;
+pub mod feed;
+pub mod reserved;
+mod scripts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bullmq::options::RedisConnectionOptions;
+use bullmq::redis_connection::{AnyConnection, RedisConnection};
+use bullmq::{Job, JobOptions, JobState, Queue, QueueOptions};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::config;
+pub use connect::{check_eviction, ping};
+pub use counts::{Depth, STATES};
+
+/// A queue operation that failed: the variant names the step.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Redis did not answer at start.
+    #[error("cannot reach Redis at {url}; is it running, and is redis.url (REDIS_URL) right?")]
+    Connect {
+        /// Without the password.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<bullmq::Error>,
+    },
+    /// The server may evict jobs.
+    #[error(
+        "Redis evicts keys (maxmemory-policy is {policy}), so jobs would be lost; set it to noeviction, \
+         or accept the loss with redis.allow_eviction_policy = \"{policy}\""
+    )]
+    Evicts {
+        /// The server's policy.
+        policy: String,
+    },
+    /// A BullMQ operation failed.
+    #[error("{step} ({queue})")]
+    Step {
+        /// What was tried.
+        step: &'static str,
+        /// On which queue.
+        queue: String,
+        /// Why.
+        #[source]
+        source: Box<bullmq::Error>,
+    },
+    /// A Redis command failed.
+    #[error("{step}")]
+    Redis {
+        /// What was tried.
+        step: &'static str,
+        /// Why.
+        #[source]
+        source: redis::RedisError,
+    },
+    /// The queue is not there.
+    #[error("there is no queue {queue} under this prefix; `roadie queues` lists those that exist")]
+    NoSuchQueue {
+        /// The queue.
+        queue: String,
+    },
+    /// The job is not there.
+    #[error("queue {queue} has no job {id}")]
+    NoSuchJob {
+        /// The queue.
+        queue: String,
+        /// The id.
+        id: String,
+    },
+    /// The job is in a state that the operation does not apply to.
+    #[error("job {id} of queue {queue} is {state}; only failed jobs can be retried")]
+    NotFailed {
+        /// The queue.
+        queue: String,
+        /// The id.
+        id: String,
+        /// Its state.
+        state: &'static str,
+    },
+}
+
+/// A job to add.
+#[derive(Clone, Debug, Default)]
+pub struct NewJob {
+    /// Kind.
+    pub kind: String,
+    /// Payload.
+    pub payload: Value,
+    /// Own id; adding an id twice adds once.
+    pub id: Option<String>,
+    /// BullMQ's priority: 1 is first, none is before all numbers.
+    pub priority: Option<u32>,
+    /// Not before this has passed.
+    pub delay: Option<Duration>,
+    /// Attempts.
+    pub attempts: Option<u32>,
+}
+
+/// Access to all queues of one Redis. Cheap to clone.
+#[derive(Clone)]
+pub struct Queues {
+    connection: RedisConnection,
+    options: RedisConnectionOptions,
+    prefix: String,
+    open: Arc<Mutex<HashMap<String, Arc<Queue>>>>,
+}
+
+impl std::fmt::Debug for Queues {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queues")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Queues {
+    /// Connects, and refuses a server that may evict jobs.
+    pub async fn connect(redis: &config::Redis) -> Result<Self, QueueError> {
+        let options = connect::options(redis);
+        let connection = connect::open(redis, &options).await?;
+        let queues = Self {
+            connection,
+            options,
+            prefix: redis.prefix.clone(),
+            open: Arc::new(Mutex::new(HashMap::new())),
+        };
+        check_eviction(&queues, &redis.allow_eviction_policy).await?;
+        Ok(queues)
+    }
+
+    /// A connection for plain commands; it reconnects by itself.
+    pub fn redis(&self) -> AnyConnection {
+        self.connection.connection()
+    }
+
+    /// BullMQ's handle of one queue.
+    pub async fn queue(&self, name: &str) -> Result<Arc<Queue>, QueueError> {
+        let mut open = self.open.lock().await;
+        if let Some(queue) = open.get(name) {
+            return Ok(Arc::clone(queue));
+        }
+        let options = QueueOptions::new()
+            .connection(self.options.clone())
+            .prefix(self.prefix.clone())
+            .skip_version_check();
+        let queue = Queue::with_connection(name, self.connection.clone(), options)
+            .await
+            .map_err(|e| step("open the queue", name, e))?;
+        let queue = Arc::new(queue);
+        open.insert(name.to_owned(), Arc::clone(&queue));
+        Ok(queue)
+    }
+
+    /// Adds a job; answers its id.
+    pub async fn add(&self, queue: &str, job: NewJob) -> Result<String, QueueError> {
+        let options = JobOptions {
+            priority: job.priority,
+            delay: job
+                .delay
+                .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            attempts: job.attempts,
+            job_id: job.id,
+            ..JobOptions::default()
+        };
+        let added = self
+            .queue(queue)
+            .await?
+            .add(&job.kind, job.payload)
+            .options(options)
+            .await
+            .map_err(|e| step("add a job", queue, e))?;
+        Ok(added.id().to_owned())
+    }
+
+    /// A queue that must exist: opening one creates it, and looking should not.
+    async fn existing(&self, name: &str) -> Result<Arc<Queue>, QueueError> {
+        let mut redis = self.redis();
+        let exists: bool = redis::cmd("EXISTS")
+            .arg(format!("{}:meta", self.base(name)))
+            .query_async(&mut redis)
+            .await
+            .map_err(|source| QueueError::Redis {
+                step: "look for a queue",
+                source,
+            })?;
+        if !exists {
+            return Err(QueueError::NoSuchQueue {
+                queue: name.to_owned(),
+            });
+        }
+        self.queue(name).await
+    }
+
+    /// A job and its state.
+    pub async fn job(&self, queue: &str, id: &str) -> Result<(Job, JobState), QueueError> {
+        let handle = self.existing(queue).await?;
+        let job = handle
+            .get_job(id)
+            .await
+            .map_err(|e| step("read a job", queue, e))?;
+        let Some(job) = job else {
+            return Err(QueueError::NoSuchJob {
+                queue: queue.to_owned(),
+                id: id.to_owned(),
+            });
+        };
+        let state = handle
+            .get_job_state(id)
+            .await
+            .map_err(|e| step("read a job's state", queue, e))?;
+        Ok((job, state))
+    }
+
+    /// Jobs in one state, newest last.
+    pub async fn jobs(&self, queue: &str, state: &str, limit: i64) -> Result<Vec<Job>, QueueError> {
+        self.existing(queue)
+            .await?
+            .get_jobs(&[state], 0, limit - 1, true)
+            .await
+            .map_err(|e| step("list jobs", queue, e))
+    }
+
+    /// Puts a failed job back to wait, with all its attempts.
+    pub async fn retry(&self, queue: &str, id: &str) -> Result<(), QueueError> {
+        let (mut job, state) = self.job(queue, id).await?;
+        if state != JobState::Failed {
+            let state = state_name(state);
+            return Err(QueueError::NotFailed {
+                queue: queue.to_owned(),
+                id: id.to_owned(),
+                state,
+            });
+        }
+        let fresh = bullmq::RetryOptions {
+            reset_attempts_made: true,
+            reset_attempts_started: true,
+        };
+        job.retry("failed", Some(fresh))
+            .await
+            .map_err(|e| step("retry a job", queue, e))?;
+        // A job that died of crashes must not die again before it has started.
+        let mut redis = self.redis();
+        let _: i64 = redis::cmd("HDEL")
+            .arg(self.job_key(queue, id))
+            .arg("stc")
+            .arg("defa")
+            .query_async(&mut redis)
+            .await
+            .map_err(|source| QueueError::Redis {
+                step: "clear a job's crashes",
+                source,
+            })?;
+        Ok(())
+    }
+
+    /// All queues that exist under the prefix, by name.
+    pub async fn names(&self) -> Result<Vec<String>, QueueError> {
+        connect::queue_names(self).await
+    }
+
+    /// What the metrics and `roadie queues` show of one queue.
+    pub async fn depth(&self, queue: &str, now_ms: i64) -> Result<Depth, QueueError> {
+        counts::depth(self, queue, now_ms).await
+    }
+
+    fn base(&self, queue: &str) -> String {
+        format!("{}:{queue}", self.prefix)
+    }
+
+    fn job_key(&self, queue: &str, id: &str) -> String {
+        format!("{}:{queue}:{id}", self.prefix)
+    }
+
+    /// The key of a fleet-wide name.
+    fn claim_key(&self, name: &str) -> String {
+        format!("{}:roadie:claim:{name}", self.prefix)
+    }
+}
+
+/// A job's state in BullMQ's words.
+pub fn state_name(state: JobState) -> &'static str {
+    match state {
+        JobState::Waiting => "waiting",
+        JobState::Active => "active",
+        JobState::Completed => "completed",
+        JobState::Failed => "failed",
+        JobState::Delayed => "delayed",
+        JobState::Prioritized => "prioritized",
+        JobState::WaitingChildren => "waiting-children",
+        JobState::Unknown => "unknown",
+    }
+}
+
+fn step(step: &'static str, queue: &str, source: bullmq::Error) -> QueueError {
+    QueueError::Step {
+        step,
+        queue: queue.to_owned(),
+        source: Box::new(source),
+    }
+}

@@ -1,0 +1,127 @@
+//! One attempt: a reserved job with all that the stack around the handler shares.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use roadie_jobs::registry::Entry;
+use roadie_jobs::{Backoff, Cancel, JobInfo, SlotClass, Timeout};
+use tokio::time::Instant;
+
+use super::Engine;
+use super::port::Port;
+use crate::queue::reserved::Reserved;
+
+/// A reserved job on its way through the stack.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    /// The job.
+    pub(crate) reserved: Arc<Reserved>,
+    /// Its handler; none: the kind is unknown here.
+    pub(crate) entry: Option<Entry>,
+    /// Who is running.
+    pub(crate) info: JobInfo,
+    /// Asks it to stop.
+    pub(crate) cancel: Cancel,
+    /// What the engine does for it.
+    pub(crate) port: Arc<Port>,
+    /// What all attempts share.
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl Attempt {
+    pub(super) fn new(reserved: Reserved, engine: Arc<Engine>) -> Self {
+        let reserved = Arc::new(reserved);
+        let entry = engine.registry.get(reserved.kind()).cloned();
+        let cancel = Cancel::default();
+        let port = Arc::new(Port::new(Arc::clone(&reserved), cancel.clone(), &engine));
+        let declared = entry.as_ref().map_or(1, |entry| entry.attempts);
+        let info = JobInfo {
+            id: reserved.id().to_owned(),
+            queue: reserved.queue().to_owned(),
+            kind: reserved.kind().to_owned(),
+            attempt: reserved.attempts_made().saturating_add(1),
+            max_attempts: reserved
+                .attempts_asked()
+                .unwrap_or_else(|| engine.config.attempts(reserved.kind(), declared)),
+        };
+        Self {
+            reserved,
+            entry,
+            info,
+            cancel,
+            port,
+            engine,
+        }
+    }
+
+    /// A label for metrics: the kind, or `unknown`, so that producers cannot make up labels.
+    pub(crate) fn kind_label(&self) -> &'static str {
+        self.entry.as_ref().map_or("unknown", |entry| entry.kind)
+    }
+
+    /// Slots that the handler needs.
+    pub(crate) fn class(&self) -> SlotClass {
+        self.entry
+            .as_ref()
+            .map_or(SlotClass::Io, |entry| entry.slots)
+    }
+
+    /// How long it may take: what is configured, else what the kind declares.
+    pub(crate) fn timeout(&self) -> Timeout {
+        let declared = self
+            .entry
+            .as_ref()
+            .map_or(Timeout::Total(Duration::from_secs(30)), |e| e.timeout);
+        let own = self
+            .engine
+            .config
+            .kinds
+            .get(&self.info.kind)
+            .and_then(|kind| kind.timeout);
+        match (own, declared, self.engine.config.defaults.timeout) {
+            (Some(own), ..) => Timeout::Total(own),
+            // A general limit must not cut off kinds that have none on purpose, such as scans.
+            (None, Timeout::Total(_), Some(general)) => Timeout::Total(general),
+            (None, declared, _) => declared,
+        }
+    }
+
+    /// The kind's backoff, as configured.
+    pub(crate) fn backoff(&self) -> Backoff {
+        let declared = self
+            .entry
+            .as_ref()
+            .map_or(Backoff::DEFAULT, |entry| entry.backoff);
+        self.engine.config.backoff(&self.info.kind, declared)
+    }
+}
+
+/// When a job last gave a sign of life.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    start: Instant,
+    last_ms: AtomicU64,
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self {
+            start: Instant::now(),
+            last_ms: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Pulse {
+    /// A sign of life.
+    pub(crate) fn beat(&self) {
+        let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(since, Ordering::Relaxed);
+    }
+
+    /// The last one.
+    pub(crate) fn last(&self) -> Instant {
+        self.start + Duration::from_millis(self.last_ms.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,222 @@
+//! 2 · Queue → handler.
+//!
+//! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
+//! - [`stack`]: the layers around every handler;
+//! - [`attempt`], [`port`]: one attempt, and what the engine does for it;
+//! - [`lease`]: keeps a running job ours;
+//! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
+
+mod around;
+pub(crate) mod attempt;
+mod backend;
+mod lease;
+mod port;
+mod shares;
+pub(crate) mod slots;
+mod stack;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use apalis::prelude::{Monitor, WorkerBuilder};
+use roadie_jobs::{CancelReason, Effects, Registry};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::around::around;
+use self::backend::QueueBackend;
+use self::shares::Load;
+use self::slots::{Slots, Stops};
+use crate::config::Config;
+use crate::outcome;
+use crate::queue::feed::{Feed, FeedEvent};
+use crate::queue::{QueueError, Queues};
+
+/// How often slots are divided anew between queues.
+const DIVIDE_EVERY: Duration = Duration::from_millis(100);
+/// How often a stopping process looks whether its jobs are done.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+
+/// What all attempts of a process share.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) effects: Effects,
+    pub(crate) queues: Queues,
+    /// Where handlers run.
+    pub(crate) handlers: Handle,
+    /// Where leases, settling and progress run.
+    pub(crate) control: Handle,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) slots: Slots,
+    pub(crate) stops: Arc<Stops>,
+    /// This process' name on jobs and dead letters.
+    pub(crate) name: String,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: Config,
+        registry: Registry,
+        effects: Effects,
+        queues: Queues,
+        handlers: Handle,
+        name: String,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            slots: Slots::new(&config.worker, cores),
+            stops: Arc::default(),
+            control: Handle::current(),
+            tracker: TaskTracker::new(),
+            config,
+            registry,
+            effects,
+            queues,
+            handlers,
+            name,
+        }
+    }
+}
+
+/// All queues that a process serves.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    engine: Arc<Engine>,
+    feeds: BTreeMap<String, Arc<Feed>>,
+    monitor: Option<Monitor>,
+}
+
+impl Crew {
+    /// Opens a feed and an apalis worker for every configured queue.
+    pub(crate) async fn assemble(engine: Arc<Engine>) -> Result<Self, QueueError> {
+        let mut feeds = BTreeMap::new();
+        let mut monitor = Monitor::new();
+        for queue in engine.config.queues.keys() {
+            let slots = engine.config.queue_slots(queue);
+            let settings = &engine.config.worker;
+            let (feed, jobs) =
+                Feed::open(&engine.queues, queue, &engine.name, slots, settings).await?;
+            feeds.insert(queue.clone(), Arc::new(feed));
+            let backend = QueueBackend::new(jobs, Arc::clone(&engine));
+            // apalis asks for a factory because it can restart workers; nothing restarts silently
+            // here, so it is called once.
+            let backend = Mutex::new(Some(backend));
+            let name = queue.clone();
+            monitor = monitor.register(move |_| {
+                let backend = backend
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                WorkerBuilder::new(name.clone())
+                    .backend(backend.expect("a worker is built once, restarts are off"))
+                    .layer(around(stack::trace))
+                    .layer(around(stack::hold_lease))
+                    .layer(around(stack::settle))
+                    .layer(around(stack::stop))
+                    .layer(around(stack::admit))
+                    .layer(around(stack::deadline))
+                    .build(stack::handle)
+            });
+        }
+        Ok(Self {
+            engine,
+            feeds,
+            monitor: Some(monitor),
+        })
+    }
+
+    /// Starts to reserve jobs. Cancels `failed` if an apalis worker ends before its feed does.
+    pub(crate) async fn start(&mut self, failed: CancellationToken) -> Result<(), QueueError> {
+        let Some(monitor) = self.monitor.take() else {
+            return Ok(());
+        };
+        self.engine.tracker.spawn(async move {
+            if let Err(error) = monitor.run().await {
+                tracing::error!(%error, "a queue's worker died; stopping the process");
+                failed.cancel();
+            }
+        });
+        for (queue, feed) in &self.feeds {
+            feed.start().await?;
+            self.engine.tracker.spawn(watch(
+                Arc::clone(&self.engine),
+                queue.clone(),
+                Arc::clone(feed),
+            ));
+        }
+        self.engine
+            .control
+            .spawn(divide(Arc::clone(&self.engine), self.feeds.clone()));
+        Ok(())
+    }
+
+    /// Stops to reserve; running jobs go on.
+    pub(crate) fn stop_reserving(&self) {
+        self.feeds.values().for_each(|feed| feed.stop_reserving());
+    }
+
+    /// Jobs in hand over all queues.
+    pub(crate) async fn in_hand(&self) -> usize {
+        let mut jobs = 0;
+        for feed in self.feeds.values() {
+            jobs += feed.in_hand().await;
+        }
+        jobs
+    }
+
+    /// Waits until no job is in hand, or until `deadline`; answers how many are left.
+    pub(crate) async fn drained_by(&self, deadline: Instant) -> usize {
+        loop {
+            let left = self.in_hand().await;
+            if left == 0 || Instant::now() >= deadline {
+                return left;
+            }
+            tokio::time::sleep(LOOK_EVERY.min(deadline - Instant::now())).await;
+        }
+    }
+
+    /// Asks the jobs that still run to stop, so that they are released.
+    pub(crate) fn release_all(&self) -> usize {
+        self.engine.stops.stop_all(CancelReason::Shutdown)
+    }
+
+    /// Closes the feeds; jobs must be settled before.
+    pub(crate) async fn close(self) {
+        futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
+        self.engine.tracker.close();
+    }
+}
+
+/// Divides the slots between the queues, again and again.
+async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
+    let mut granted = vec![1; feeds.len()];
+    let mut ticks = tokio::time::interval(DIVIDE_EVERY);
+    loop {
+        let mut loads = Vec::with_capacity(feeds.len());
+        for ((queue, feed), granted) in feeds.iter().zip(&granted) {
+            loads.push(Load {
+                weight: engine.config.queue_weight(queue),
+                max: engine.config.queue_slots(queue),
+                active: feed.in_hand().await,
+                granted: *granted,
+            });
+        }
+        granted = shares::divide(engine.config.worker.slots, &loads);
+        for (feed, slots) in feeds.values().zip(&granted) {
+            feed.set_slots(*slots);
+        }
+        ticks.tick().await;
+    }
+}
+
+/// Buries what failed without passing through a handler.
+async fn watch(engine: Arc<Engine>, queue: String, feed: Arc<Feed>) {
+    while let Some(FeedEvent::FailedUnseen { id, error }) = feed.next_event().await {
+        outcome::bury_unseen(&engine, &queue, &id, &error).await;
+    }
+}

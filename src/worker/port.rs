@@ -1,0 +1,212 @@
+//! What the engine does for a running job: progress, checkpoints, claims, follow-ups.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use roadie_jobs::context::{FollowUp, Progress};
+use roadie_jobs::{Cancel, JobPort};
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use super::attempt::Pulse;
+use crate::queue::reserved::Reserved;
+use crate::queue::{NewJob, QueueError};
+
+/// Progress is published at most once in this time (four times a second), and at the end.
+const REPORT_EVERY: Duration = Duration::from_millis(250);
+/// Pause between tries while Redis does not answer.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// A claim outlives a crash of its holder for long enough that the holder is recovered first.
+const CLAIM_LEASES: u32 = 4;
+
+/// The engine's side of a [`roadie_jobs::JobContext`].
+pub(crate) struct Port {
+    reserved: Arc<Reserved>,
+    cancel: Cancel,
+    control: Handle,
+    claim_lifetime: Duration,
+    claims: Mutex<Vec<String>>,
+    latest: watch::Sender<Option<Progress>>,
+    reporter: Mutex<Option<JoinHandle<()>>>,
+    done: CancellationToken,
+    /// When the job last gave a sign of life.
+    pub(crate) pulse: Arc<Pulse>,
+}
+
+impl std::fmt::Debug for Port {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Port").finish_non_exhaustive()
+    }
+}
+
+impl Port {
+    pub(super) fn new(reserved: Arc<Reserved>, cancel: Cancel, engine: &Engine) -> Self {
+        Self {
+            reserved,
+            cancel,
+            control: engine.control.clone(),
+            claim_lifetime: engine.config.worker.lease * CLAIM_LEASES,
+            claims: Mutex::default(),
+            latest: watch::Sender::new(None),
+            reporter: Mutex::default(),
+            done: CancellationToken::new(),
+            pulse: Arc::default(),
+        }
+    }
+
+    /// Renews what the job has claimed, together with its lease.
+    pub(crate) async fn renew_claims(&self) -> Result<(), QueueError> {
+        for name in self.claimed() {
+            self.reserved
+                .queues()
+                .claim(&name, &self.holder(), self.claim_lifetime)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes the last progress and gives back what the job has claimed.
+    pub(crate) async fn finish(&self) {
+        self.done.cancel();
+        let reporter = self
+            .reporter
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(reporter) = reporter {
+            // It ends by itself; a panic in it would only lose progress.
+            let _ = reporter.await;
+        }
+        for name in self.claimed() {
+            if let Err(error) = self.reserved.queues().unclaim(&name, &self.holder()).await {
+                tracing::debug!(%error, name, "claim not given back; it runs out by itself");
+            }
+        }
+    }
+
+    fn claimed(&self) -> Vec<String> {
+        self.claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn holder(&self) -> String {
+        format!("{}/{}", self.reserved.queue(), self.reserved.id())
+    }
+
+    /// Repeats an operation while Redis does not answer: an outage pauses a job and does not fail
+    /// it. Ends when the job is asked to stop, e.g. because its lease was lost meanwhile.
+    async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
+        &self,
+        operation: impl Fn() -> F,
+    ) -> anyhow::Result<T> {
+        loop {
+            let error = match operation().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            tracing::debug!(%error, "Redis did not answer; trying again");
+            tokio::select! {
+                () = tokio::time::sleep(PATIENCE) => self.pulse.beat(),
+                () = self.cancel.cancelled() => return Err(error.into()),
+            }
+        }
+    }
+}
+
+async fn report(
+    reserved: Arc<Reserved>,
+    mut latest: watch::Receiver<Option<Progress>>,
+    done: CancellationToken,
+) {
+    loop {
+        let ending = tokio::select! {
+            biased;
+            changed = latest.changed() => changed.is_err(),
+            () = done.cancelled() => return,
+        };
+        let progress = latest.borrow_and_update().clone();
+        if let Some(progress) = progress
+            && let Err(error) = reserved
+                .publish(&progress.value, progress.mirror.as_ref())
+                .await
+        {
+            tracing::debug!(%error, "progress not published");
+        }
+        if ending {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(REPORT_EVERY) => {}
+            () = done.cancelled() => {}
+        }
+    }
+}
+
+#[async_trait]
+impl JobPort for Port {
+    fn report(&self, progress: Progress) {
+        self.pulse.beat();
+        self.latest.send_replace(Some(progress));
+        let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
+        if reporter.is_none() {
+            let mut latest = self.latest.subscribe();
+            latest.mark_changed();
+            let task = report(Arc::clone(&self.reserved), latest, self.done.clone());
+            *reporter = Some(self.control.spawn(task));
+        }
+    }
+
+    async fn load_checkpoint(&self) -> anyhow::Result<Option<Value>> {
+        self.patiently(|| self.reserved.load_checkpoint()).await
+    }
+
+    async fn save_checkpoint(&self, checkpoint: Value) -> anyhow::Result<()> {
+        self.pulse.beat();
+        let held = self
+            .patiently(|| self.reserved.save_checkpoint(&checkpoint))
+            .await?;
+        anyhow::ensure!(held, "the lease was lost: another worker may hold this job");
+        Ok(())
+    }
+
+    async fn claim(&self, name: &str) -> anyhow::Result<Result<(), String>> {
+        let me = self.holder();
+        let queues = self.reserved.queues();
+        let holder = self
+            .patiently(|| queues.claim(name, &me, self.claim_lifetime))
+            .await?;
+        if holder != me {
+            return Ok(Err(holder));
+        }
+        self.claims
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name.to_owned());
+        Ok(Ok(()))
+    }
+
+    async fn enqueue(&self, follow_up: FollowUp) -> anyhow::Result<()> {
+        let job = NewJob {
+            kind: follow_up.kind,
+            payload: follow_up.payload,
+            id: Some(follow_up.id),
+            delay: follow_up.delay,
+            ..NewJob::default()
+        };
+        let queues = self.reserved.queues();
+        self.patiently(|| queues.add(&follow_up.queue, job.clone()))
+            .await?;
+        Ok(())
+    }
+
+    async fn log(&self, line: &str) -> anyhow::Result<()> {
+        Ok(self.reserved.log(line).await?)
+    }
+}

@@ -1,0 +1,172 @@
+//! The stack around every handler, outermost first: trace, lease, settle, stop, admission,
+//! deadline; innermost the handler itself, on threads of its own.
+//!
+//! No layer decides about retries; each passes an [`Outcome`] outwards.
+
+use std::any::Any;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use roadie_jobs::{JobContext, Timeout};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::around::Inner;
+use super::attempt::Attempt;
+use super::lease;
+use crate::observe::metrics;
+use crate::outcome::{self, Outcome};
+
+/// The span that everything said about this attempt belongs to.
+pub(crate) async fn trace(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    let span = tracing::info_span!(
+        "job",
+        job.id = %attempt.info.id,
+        job.kind = %attempt.info.kind,
+        job.queue = %attempt.info.queue,
+        job.attempt = attempt.info.attempt,
+    );
+    rest.instrument(span).await
+}
+
+/// The lease is renewed until the job is settled.
+pub(crate) async fn hold_lease(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    let keeper = lease::keep(
+        Arc::clone(&attempt.reserved),
+        Arc::clone(&attempt.port),
+        attempt.cancel.clone(),
+        attempt.engine.config.worker.lease,
+    );
+    let keeper = attempt.engine.tracker.spawn(keeper);
+    let outcome = rest.await;
+    keeper.abort();
+    outcome
+}
+
+/// The outcome becomes a transition.
+pub(crate) async fn settle(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    let _running = metrics::job_started(attempt.reserved.queue(), attempt.kind_label());
+    let outcome = rest.await;
+    attempt.port.finish().await;
+    outcome::settle(&attempt, outcome.clone()).await;
+    outcome
+}
+
+/// A job that was asked to stop may reach a safe point, then it is cut off.
+pub(crate) async fn stop(attempt: Arc<Attempt>, mut rest: Inner) -> Outcome {
+    let engine = Arc::clone(&attempt.engine);
+    let _in_hand = engine.stops.register(attempt.cancel.clone());
+    tokio::select! {
+        outcome = &mut rest => outcome,
+        () = attempt.cancel.cancelled() => {
+            let limit = engine.config.worker.stop_within;
+            let asked = attempt.cancel.reason().unwrap_or(roadie_jobs::CancelReason::Cancelled);
+            tokio::time::timeout(limit, rest).await.unwrap_or(Outcome::CutOff(asked))
+        }
+    }
+}
+
+/// Waits for a slot of the handler's class.
+pub(crate) async fn admit(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    let _slot = attempt.engine.slots.take(attempt.class()).await;
+    metrics::job_waited(&attempt);
+    rest.await
+}
+
+/// An attempt that takes too long is cut off.
+pub(crate) async fn deadline(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    let started = Instant::now();
+    let outcome = match attempt.timeout() {
+        Timeout::Total(limit) => tokio::time::timeout(limit, rest)
+            .await
+            .unwrap_or_else(|_| Outcome::TimedOut(format!("no result within {}", shown(limit)))),
+        Timeout::Silence(limit) => tokio::select! {
+            outcome = rest => outcome,
+            () = silence(&attempt, limit) => {
+                Outcome::TimedOut(format!("no sign of life for {}", shown(limit)))
+            }
+        },
+    };
+    metrics::job_ran(attempt.kind_label(), started.elapsed());
+    outcome
+}
+
+async fn silence(attempt: &Attempt, limit: Duration) {
+    attempt.port.pulse.beat();
+    loop {
+        let end = attempt.port.pulse.last() + limit;
+        if Instant::now() >= end {
+            return;
+        }
+        tokio::time::sleep_until(end).await;
+    }
+}
+
+fn shown(limit: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(limit)
+}
+
+/// The handler, on the handlers' threads: one that never yields takes a thread with it, but
+/// neither its slot nor anybody's lease.
+pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible> {
+    let Some(entry) = &attempt.entry else {
+        let known: Vec<&str> = attempt.engine.registry.entries().map(|e| e.kind).collect();
+        return Ok(Outcome::Undecodable(format!(
+            "no handler for kind `{}`; this worker knows {}",
+            attempt.info.kind,
+            known.join(", ")
+        )));
+    };
+    let cx = JobContext::new(
+        attempt.info.clone(),
+        attempt.engine.effects.clone(),
+        attempt.cancel.clone(),
+        Arc::clone(&attempt.port) as Arc<dyn roadie_jobs::JobPort>,
+    );
+    let running = match entry.run(attempt.reserved.payload(), cx) {
+        Ok(running) => running,
+        Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
+    };
+    let task = attempt.engine.handlers.spawn(running.in_current_span());
+    let result = AbortOnDrop(task).await;
+    Ok(match result {
+        Ok(Ok(value)) => Outcome::Completed(value),
+        Ok(Err(error)) => Outcome::Failed {
+            decision: error.decision(),
+            chain: error.chain(),
+        },
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => Outcome::Panicked(panic_message(payload.as_ref())),
+            Err(_) => Outcome::Panicked("the handler's thread ended".to_owned()),
+        },
+    })
+}
+
+/// A handler ends with the attempt that waits for it.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        std::pin::Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}
