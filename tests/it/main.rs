@@ -12,4 +12,6 @@
 mod support;
 
 mod backoff;
+mod isolation;
+mod order;
 mod outcome;
