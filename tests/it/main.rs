@@ -15,3 +15,6 @@ mod backoff;
 mod isolation;
 mod order;
 mod outcome;
+mod recovery;
+mod redis_restart;
+mod shutdown;

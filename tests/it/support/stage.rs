@@ -73,6 +73,12 @@ impl Stage {
             .set("kinds.play.backoff_base", "20ms")
     }
 
+    /// Serves the queue of kind `rehearse` with so many slots.
+    pub(crate) fn with_rehearsals(self, slots: usize) -> Self {
+        self.set("worker.rehearsals", true)
+            .set("queues.rehearsals.slots", slots)
+    }
+
     /// Leases that run out while a test can wait for it.
     pub(crate) fn with_short_leases(self) -> Self {
         self.set("worker.lease", "1s")
@@ -155,6 +161,24 @@ impl Stage {
 
     pub(crate) async fn failed(&self, queue: &str, id: &str) -> Job {
         self.reached(queue, id, JobState::Failed).await
+    }
+
+    /// Waits until a checkpoint that fits has been saved; answers it.
+    pub(crate) async fn checkpoint(
+        &self,
+        queue: &str,
+        id: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let queues = self.queues().await;
+        eventually(&format!("job {id} has a checkpoint"), async || match queues
+            .checkpoint(queue, id)
+            .await
+        {
+            Ok(Some(checkpoint)) if fits(&checkpoint) => Ok(checkpoint),
+            other => Err(format!("{other:?}")),
+        })
+        .await
     }
 
     /// The return value of a job that completes.
