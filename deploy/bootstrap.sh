@@ -60,7 +60,7 @@ need_rust() {
 
 # A C compiler: the linker of Rust, and what SQLite and the cryptography are built with.
 need_cc() {
-    if has cc && has ar; then
+    if has cc; then
         return
     fi
     system_packages "a C compiler, to build SQLite and the cryptography" gcc libc6-dev || true

@@ -1,6 +1,6 @@
 //! 3 · Result → completed | retried | postponed | released | dead.
 //!
-//! - [`decide`]: outcome → transition, pure;
+//! - [`mod@decide`]: outcome → transition, pure;
 //! - [`backoff`]: how long a failed job rests, pure;
 //! - [`dead_letter`]: what is kept of a job that died;
 //! - here: the one place that carries a decision out, counts it and logs it.
