@@ -51,6 +51,8 @@ pub enum FeedEvent {
         /// BullMQ's reason.
         error: String,
     },
+    /// The queue could not be read or written; the crate tries again by itself.
+    Trouble(String),
 }
 
 impl Feed {
@@ -143,6 +145,7 @@ impl Feed {
                         return Some(FeedEvent::FailedUnseen { id: job_id, error });
                     }
                 }
+                WorkerEvent::Error(error) => return Some(FeedEvent::Trouble(error)),
                 WorkerEvent::Closed => return None,
                 _ => {}
             }
