@@ -45,7 +45,8 @@ system_packages() {
     has apt-get && as_root true || return 1
     say "install     $* with apt-get ($why)"
     as_root apt-get -qq update >&2 || say "            the package lists could not be renewed"
-    as_root apt-get -qq install -y --no-install-recommends "$@" </dev/null >&2
+    as_root apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" \
+        </dev/null >/dev/null
 }
 
 # Cargo, and new enough.

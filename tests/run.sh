@@ -149,7 +149,7 @@ if ! [ -f tests/conformance/package.json ]; then
 elif need_node; then
     stage "packages of the BullMQ clients" node_packages
 else
-    skip "tests with BullMQ's own clients" "Node 18 with npm is not installed, and root is needed for it"
+    skip "tests with BullMQ's own clients" "Node 18 with npm is not there and could not be installed"
 fi
 
 stage "tests" cargo test --workspace --locked ${filter:+"$filter"}

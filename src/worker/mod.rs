@@ -2,7 +2,7 @@
 //!
 //! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
 //! - [`stack`]: the layers around every handler;
-//! - [`attempt`], [`port`]: one attempt, and what the engine does for it;
+//! - [`attempt`], [`port`]: one attempt, and what the engine does for it; [`patience`]: outages;
 //! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
@@ -11,6 +11,7 @@ pub(crate) mod attempt;
 mod backend;
 mod lease;
 pub(crate) mod panics;
+pub(crate) mod patience;
 mod port;
 mod shares;
 pub(crate) mod slots;
