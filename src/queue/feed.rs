@@ -51,6 +51,8 @@ pub enum FeedEvent {
         /// BullMQ's reason.
         error: String,
     },
+    /// The queue could not be read or written; the crate tries again by itself.
+    Trouble(String),
 }
 
 impl Feed {
@@ -138,10 +140,12 @@ impl Feed {
         loop {
             match self.worker.next_event().await? {
                 WorkerEvent::Failed { job_id, error } => {
-                    if !self.settled.lock().await.remove(&job_id) {
+                    let ours = self.settled.lock().await.remove(&job_id);
+                    if !ours {
                         return Some(FeedEvent::FailedUnseen { id: job_id, error });
                     }
                 }
+                WorkerEvent::Error(error) => return Some(FeedEvent::Trouble(error)),
                 WorkerEvent::Closed => return None,
                 _ => {}
             }
