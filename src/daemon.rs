@@ -41,7 +41,6 @@ impl Daemon {
         recorder: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         registry.verify()?;
-        panics::install_hook();
         let registry = if config.worker.rehearsals {
             registry
         } else {
