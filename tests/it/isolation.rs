@@ -39,10 +39,8 @@ async fn a_panic_is_retried_and_then_a_dead_letter() {
     });
     let id = stage.add(PLAYS, "play", call(&bad, 0)).await;
     let job = stage.failed(PLAYS, &id).await;
-    assert_eq!(
-        job.failed_reason(),
-        "panicked: the drummer fell off the stage"
-    );
+    let told = "panicked: the drummer fell off the stage";
+    assert!(job.failed_reason().starts_with(told), "{job:?}");
     let letter = stage.letter(&id).await;
     assert_eq!((letter.reason.as_str(), letter.attempts), ("panic", 3));
     assert_eq!(letter.timeline.len(), 3);

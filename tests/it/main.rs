@@ -18,3 +18,4 @@ mod outcome;
 mod recovery;
 mod redis_restart;
 mod shutdown;
+mod wire;
