@@ -13,6 +13,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use super::stage::Stage;
@@ -31,25 +32,29 @@ pub(crate) struct Asked {
 }
 
 /// Called with every request before it is answered.
-type Meddle = dyn Fn(&Asked) + Send + Sync;
+type Meddle = dyn Fn(&Asked, &Gate) + Send + Sync;
+
+/// While it is shut no object is handed out.
+pub(crate) type Gate = watch::Sender<bool>;
 
 /// A running server.
 pub(crate) struct S3Server {
     root: PathBuf,
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    shut: Arc<Gate>,
 }
 
 impl S3Server {
     /// Serves the buckets below a folder of the stage.
     pub(crate) async fn start(stage: &Stage) -> Self {
-        Self::meddled(stage, |_| ()).await
+        Self::meddled(stage, |_, _| ()).await
     }
 
     /// The same, with something that happens before each answer.
     pub(crate) async fn meddled(
         stage: &Stage,
-        meddle: impl Fn(&Asked) + Send + Sync + 'static,
+        meddle: impl Fn(&Asked, &Gate) + Send + Sync + 'static,
     ) -> Self {
         let root = stage.folder("s3");
         let mut builder = S3ServiceBuilder::new(FileSystem::new(&root).unwrap());
@@ -57,11 +62,20 @@ impl S3Server {
         let service = builder.build();
         let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (seen, meddle): (_, Arc<Meddle>) = (Arc::clone(&asked), Arc::new(meddle));
+        let shut = Arc::new(Gate::new(false));
+        let gate = Arc::clone(&shut);
         let router = Router::new().fallback(move |request: Request| {
             let asking = Asked::of(&request);
-            meddle(&asking);
+            meddle(&asking, &gate);
+            let mut open = gate.subscribe();
+            let (service, read) = (service.clone(), asking.range.is_some());
             seen.lock().unwrap().push(asking);
-            answer(service.clone(), request)
+            async move {
+                if read {
+                    open.wait_for(|shut| !shut).await.unwrap();
+                }
+                answer(service, request).await
+            }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -70,6 +84,7 @@ impl S3Server {
             root,
             address,
             asked,
+            shut,
         }
     }
 
@@ -93,6 +108,11 @@ impl S3Server {
         let file = self.bucket(bucket).join(key);
         std::fs::create_dir_all(file.parent().unwrap_or(Path::new("/"))).unwrap();
         std::fs::write(file, bytes).unwrap();
+    }
+
+    /// Shuts or opens the [`Gate`].
+    pub(crate) fn shut(&self, shut: bool) {
+        self.shut.send_replace(shut);
     }
 
     /// What was asked so far.

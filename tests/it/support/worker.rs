@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie::daemon::Daemon;
@@ -60,20 +61,29 @@ impl Worker {
     /// Ends it as a second signal does: what matters was seen before.
     pub(crate) async fn stop(self) {
         self.stop.hard.cancel();
-        let ended = tokio::time::timeout(SOON, self.running).await;
-        ended
-            .expect("the daemon should have stopped")
-            .unwrap()
-            .unwrap();
+        self.ended().await;
     }
 
     /// Ends it as the first signal does.
     pub(crate) async fn drain(self) -> Exit {
         self.stop.soft.cancel();
-        let ended = tokio::time::timeout(SOON, self.running).await;
-        ended
-            .expect("the daemon should have drained")
-            .unwrap()
-            .unwrap()
+        self.ended().await
+    }
+
+    async fn ended(mut self) -> Exit {
+        let ended = tokio::time::timeout(SOON, &mut self.running).await;
+        let exit = ended.expect("the daemon should have ended by now");
+        exit.unwrap().unwrap()
+    }
+}
+
+/// After a failed test: a daemon that is merely dropped complains louder than the test did.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.hard.cancel();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !self.running.is_finished() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
