@@ -13,6 +13,7 @@ mod support;
 
 mod backoff;
 mod isolation;
+mod metrics;
 mod order;
 mod outcome;
 mod recovery;
@@ -21,5 +22,6 @@ mod scan_folder;
 mod scan_progress;
 mod scan_refusals;
 mod scan_s3;
+mod shared_photos;
 mod shutdown;
 mod wire;
