@@ -107,7 +107,7 @@ unpacked() {
     if [ -f "$cache/$name/.complete" ]; then
         return
     fi
-    has apt-get && has dpkg && mkdir -p "$cache" || return 1
+    has apt-get && has dpkg && (umask 022 && mkdir -p "$cache") || return 1
     local work
     work=$(mktemp -d "$cache/unpack.XXXXXX") || return 1
     (
@@ -177,7 +177,7 @@ need_redis() {
         say "redis       $redis_server"
         return
     fi
-    redis_server=$cache/meebis/bin/meebis
+    redis_server=$(command -v meebis || printf %s "$cache/meebis/bin/meebis")
     if ! [ -x "$redis_server" ]; then
         say "build       meebis with cargo, because there is no other Redis server (about a minute)"
         cargo install --quiet --locked --root "$cache/meebis" meebis >&2 || return 1

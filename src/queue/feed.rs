@@ -122,6 +122,9 @@ impl Feed {
 
     /// Reserves at most this many jobs at once; at least one.
     pub fn set_slots(&self, slots: usize) {
+        // The crate only wakes its fetcher when the number grows, and loses a wake-up that comes
+        // between the fetcher's look and its wait; so it is woken every time.
+        self.worker.set_concurrency(slots.saturating_sub(1).max(1));
         self.worker.set_concurrency(slots.max(1));
     }
 
