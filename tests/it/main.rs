@@ -12,6 +12,7 @@
 mod support;
 
 mod backoff;
+mod cli;
 mod isolation;
 mod metrics;
 mod order;
@@ -24,4 +25,5 @@ mod scan_refusals;
 mod scan_s3;
 mod shared_photos;
 mod shutdown;
+mod start;
 mod wire;
