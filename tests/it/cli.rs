@@ -43,9 +43,9 @@ async fn enqueue_watches_a_job_to_its_end_and_tells_how_it_went() {
         assert_eq!(said.code, code, "{said:?}");
         let mut lines = said.out.lines();
         let id = lines.next().unwrap();
-        let (_, state) = stage.queues().await.job(REHEARSALS, id).await.unwrap();
+        let (_, place) = stage.queues().await.job(REHEARSALS, id).await.unwrap();
         let ended = [JobState::Completed, JobState::Failed][usize::from(code == 1)];
-        assert_eq!(state, ended);
+        assert_eq!(place, ended);
         let last = lines.next();
         assert_eq!(last.is_some(), told.is_some(), "{said:?}");
         assert!(
@@ -75,9 +75,9 @@ async fn enqueue_passes_a_producers_options_on() {
     assert_eq!((said.code, said.out.as_str()), (0, "nightly\n"), "{said:?}");
     // Somebody else may know the kind, so it is a note and no error.
     assert!(said.err.contains("knows no kind `unheard-of`"), "{said:?}");
-    let (job, state) = stage.queues().await.job("shows", "nightly").await.unwrap();
+    let (job, place) = stage.queues().await.job("shows", "nightly").await.unwrap();
     assert_eq!(
-        (state, job.priority(), job.delay()),
+        (place, job.priority(), job.delay()),
         (JobState::Delayed, 100, 3_600_000)
     );
     assert_eq!(

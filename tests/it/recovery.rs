@@ -38,9 +38,9 @@ async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
     let holds = |process: &Process| by.contains(&format!("-{}-", process.pid()));
     let victim = fleet.iter().position(holds).unwrap();
     fleet.remove(victim).kill().await;
-    let (job, state) = stage.queues().await.job(SCANS, &id).await.unwrap();
+    let (job, place) = stage.queues().await.job(SCANS, &id).await.unwrap();
     assert_eq!(
-        (state, job.attempts_made()),
+        (place, job.attempts_made()),
         (JobState::Active, 0),
         "over before the kill"
     );
@@ -142,9 +142,9 @@ async fn the_late_result_of_a_lost_lease_changes_nothing() {
     // Its result has been refused by now: the slot is free, the job is still the second one's.
     let outcome = "roadie_jobs_finished_total{queue=\"plays\",kind=\"play\",outcome=\"lost\"}";
     one.counted(outcome, 1).await;
-    let (job, state) = stage.queues().await.job(PLAYS, &id).await.unwrap();
+    let (job, place) = stage.queues().await.job(PLAYS, &id).await.unwrap();
     assert_eq!(
-        (state, job.returnvalue(), job.attempts_made()),
+        (place, job.returnvalue(), job.attempts_made()),
         (JobState::Active, "", 0)
     );
     go.notify_one();

@@ -32,7 +32,7 @@ async fn scan(stage: &Stage, payload: Value) -> Value {
 /// The ranges that were asked for, by path.
 fn ranges(asked: &[Asked]) -> BTreeMap<&str, Vec<(u64, u64)>> {
     let mut ranges: BTreeMap<&str, Vec<(u64, u64)>> = BTreeMap::new();
-    for asked in asked.iter().filter(|asked| asked.path.ends_with(".jpg")) {
+    for asked in asked.iter().filter(|asked| asked.is_object()) {
         let range = asked.range.expect("objects are read in ranges only");
         ranges.entry(&asked.path).or_default().push(range);
     }

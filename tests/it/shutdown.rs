@@ -58,8 +58,8 @@ async fn a_job_longer_than_the_grace_period_goes_on_elsewhere_from_its_checkpoin
 
     // At once: no lease has to run out first.
     let queues = stage.queues().await;
-    let (job, state) = queues.job(QUEUE, &id).await.unwrap();
-    assert_eq!((state, job.attempts_made()), (JobState::Waiting, 0));
+    let (job, place) = queues.job(QUEUE, &id).await.unwrap();
+    assert_eq!((place, job.attempts_made()), (JobState::Waiting, 0));
     let kept = queues.checkpoint(QUEUE, &id).await.unwrap();
     let kept = kept.and_then(|step| step.as_u64()).unwrap();
     assert!((5..60).contains(&kept), "{kept}");
@@ -91,8 +91,8 @@ async fn a_handler_that_ignores_the_stop_is_cut_off_and_its_job_released() {
     process.signal("TERM");
     assert_eq!(process.exit(Duration::from_secs(5)).await, 75);
     for id in ids {
-        let (job, state) = stage.queues().await.job(QUEUE, &id).await.unwrap();
-        assert_eq!((state, job.attempts_made()), (JobState::Waiting, 0));
+        let (job, place) = stage.queues().await.job(QUEUE, &id).await.unwrap();
+        assert_eq!((place, job.attempts_made()), (JobState::Waiting, 0));
     }
 }
 

@@ -1,11 +1,11 @@
 //! What the tests share.
 //!
-//! - [`redis`]: servers: one for all tests, or one's own to kill and restart;
+//! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart;
 //! - [`stage`]: what one test runs on: prefix, folder, catalogue, settings;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
-//! - [`http`]: scraping.
+//! - [`mod@http`]: enough of it to scrape.
 
 #[macro_use]
 pub(crate) mod postgres;

@@ -129,6 +129,12 @@ async fn answer(service: S3Service, request: Request) -> Response {
 }
 
 impl Asked {
+    /// Whether an object was asked for, not its bucket.
+    pub(crate) fn is_object(&self) -> bool {
+        let key = self.path.trim_start_matches('/').split_once('/');
+        self.method == "GET" && key.is_some_and(|(_, key)| !key.is_empty())
+    }
+
     fn of(request: &Request) -> Self {
         let range = request.headers().get(header::RANGE).map(|range| {
             let range = range.to_str().unwrap().strip_prefix("bytes=").unwrap();

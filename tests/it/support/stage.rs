@@ -19,11 +19,11 @@ use super::{Missing, eventually};
 /// A key prefix, a folder and a catalogue that no other test knows, and settings.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    pub(crate) redis: Arc<RedisServer>,
     pub(crate) prefix: String,
     dir: TempDir,
-    database: Option<Database>,
     settings: Vec<(String, String)>,
+    /// They live as long as the stage.
+    servers: (Arc<RedisServer>, Option<Database>),
 }
 
 impl Stage {
@@ -44,24 +44,22 @@ impl Stage {
             ("http.listen", "127.0.0.1:0".to_owned()),
         ];
         Self {
-            redis,
             prefix,
             dir,
-            database: None,
             settings: settings.map(|(key, value)| (key.to_owned(), value)).into(),
+            servers: (redis, None),
         }
     }
 
     /// The catalogue is this database instead of an embedded one.
     pub(crate) fn with_database(self, database: Database) -> Self {
-        let stage = self.set("database.url", database.url());
-        Self {
-            database: Some(database),
-            ..stage
-        }
+        let mut stage = self.set("database.url", database.url());
+        stage.servers.1 = Some(database);
+        stage
     }
 
     /// Overrides one key of the configuration.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
     pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
         self.settings.push((key.to_owned(), value.to_string()));
         self
