@@ -5,16 +5,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
-use bullmq::types::{KeepJobs, RemoveOnFinish};
 use bullmq::{JobOptions, JobState};
-use roadie_jobs::{Job, JobContext, JobError};
-use serde::Deserialize;
+use roadie_jobs::{JobContext, JobError};
 use serde_json::{Value, json};
 
-use super::support::play::{PLAYS, Play, call, part};
+use super::support::next;
+use super::support::play::{PLAYS, call, part};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
-use super::support::{eventually, next};
 
 /// A part that counts its runs and fails those up to `failures`.
 fn failing(failures: u32) -> (String, Arc<AtomicU32>) {
@@ -192,126 +190,5 @@ async fn a_discarded_job_is_a_dead_letter_at_once() {
     assert_eq!((letter.reason.as_str(), letter.attempts), ("discarded", 1));
     next(&mut called).await;
     assert!(called.try_recv().is_err(), "it ran more than once");
-    worker.stop().await;
-}
-
-/// Asks for a number.
-#[derive(Debug, Deserialize)]
-struct Encore {
-    #[serde(rename = "songCount")]
-    _songs: u32,
-}
-
-impl Job for Encore {
-    const KIND: &'static str = "encore";
-    const QUEUE: &'static str = PLAYS;
-    type Output = ();
-
-    async fn run(self, _: JobContext) -> Result<(), JobError> {
-        Ok(())
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_understood_is_a_dead_letter_that_names_it() {
-    let stage = need!(Stage::new()).with_plays(4);
-    let registry = roadie_jobs::registry().with::<Play>().with::<Encore>();
-    let worker = Worker::with(&stage, registry).await;
-    let missing = json!({ "songs": 2 });
-    let wrong = json!({ "songCount": "two" });
-    for (kind, payload, named) in [
-        ("soundcheck", json!({}), "`soundcheck`"),
-        ("encore", missing, "missing field `songCount`"),
-        (
-            "encore",
-            wrong,
-            "field `songCount`: invalid type: string \"two\"",
-        ),
-        ("encore", json!([1, 2]), "encore"),
-    ] {
-        let id = stage.add(PLAYS, kind, payload.clone()).await;
-        let job = stage.failed(PLAYS, &id).await;
-        assert!(
-            job.failed_reason().contains(named),
-            "{}",
-            job.failed_reason()
-        );
-        let letter = stage.letter(&id).await;
-        assert_eq!(
-            (letter.reason.as_str(), letter.attempts),
-            ("undecodable", 1)
-        );
-        assert_eq!(letter.kind, kind);
-        assert!(letter.error.contains(named), "{letter:?}");
-        assert_eq!(
-            serde_json::from_str::<Value>(&letter.payload).unwrap(),
-            payload
-        );
-    }
-    // The worker is none the worse for it.
-    let id = stage
-        .add(PLAYS, "encore", json!({ "songCount": 2, "unknown": true }))
-        .await;
-    stage.completed(PLAYS, &id).await;
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_producer_decides_what_the_queue_keeps() {
-    let stage = need!(Stage::new()).with_plays(1);
-    let worker = Worker::start(&stage).await;
-    let (part, _) = failing(1);
-    let once = JobOptions {
-        attempts: Some(1),
-        ..JobOptions::default()
-    };
-    let vanish = JobOptions {
-        remove_on_complete: Some(RemoveOnFinish::Bool(true)),
-        remove_on_fail: Some(RemoveOnFinish::Bool(true)),
-        ..JobOptions::default()
-    };
-    let completes = stage
-        .add_with(PLAYS, "play", call(&part, 0), vanish.clone())
-        .await;
-    stage.gone(PLAYS, &completes).await;
-    let attempts = Some(1);
-    let fails = JobOptions { attempts, ..vanish };
-    let fails = stage.add_with(PLAYS, "play", call(&part, 0), fails).await;
-    stage.gone(PLAYS, &fails).await;
-    // What the queue has dropped is kept all the same.
-    assert_eq!(stage.letter(&fails).await.reason, "exhausted");
-
-    let two = RemoveOnFinish::Options(KeepJobs {
-        age: None,
-        count: Some(2),
-        limit: None,
-    });
-    let keep = JobOptions {
-        remove_on_fail: Some(two),
-        ..once
-    };
-    let mut ids = Vec::new();
-    for _ in 0..4 {
-        ids.push(
-            stage
-                .add_with(PLAYS, "play", call(&part, 0), keep.clone())
-                .await,
-        );
-    }
-    for id in &ids {
-        stage.letter(id).await;
-    }
-    let queue = stage.queues().await.queue(PLAYS).await.unwrap();
-    eventually("two failed jobs are left", async || {
-        let failed = queue.get_failed(0, -1).await.unwrap();
-        let mut left: Vec<String> = failed.iter().map(|job| job.id().to_owned()).collect();
-        left.sort();
-        if left == ids[2..] {
-            Ok(())
-        } else {
-            Err(format!("{left:?} of {ids:?}"))
-        }
-    })
-    .await;
     worker.stop().await;
 }

@@ -7,22 +7,12 @@ use roadie_jobs::effects::catalogue::{OutcomeStatus, Provider};
 use serde_json::{Value, json};
 
 use super::support::eventually;
-use super::support::photos::Shot;
+use super::support::photos::{PHONE, Shot};
 use super::support::s3::{Asked, S3Server};
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
 
 const SCANS: &str = "photo-processing";
-
-const SMALL: Shot<'_> = Shot {
-    taken: Some("2019:07:20 21:14:05"),
-    offset: Some("+02:00"),
-    place: Some((188_330, 17_774)),
-    orientation: Some(3),
-    model: None,
-    size: (4_032, 3_024),
-    bytes: 500,
-};
 
 async fn scan(stage: &Stage, payload: Value) -> Value {
     let id = stage.add(SCANS, "scan-s3", payload).await;
@@ -46,7 +36,7 @@ async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
     let server = S3Server::start(&stage).await;
     let large = Shot {
         bytes: LARGE,
-        ..SMALL
+        ..PHONE
     };
     for number in 0..5 {
         let key = format!("2019/IMG_{number}.jpg");
@@ -54,7 +44,7 @@ async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
     }
     server.put("photos", "2019/words.jpg", b"no picture");
     server.put("photos", "2019/notes.txt", b"left alone");
-    server.put("photos", "2020/other.jpg", &SMALL.jpeg());
+    server.put("photos", "2020/other.jpg", &PHONE.jpeg());
     let stage = server.on(stage);
     let worker = Worker::start(&stage).await;
     let user = user();
@@ -137,7 +127,7 @@ async fn a_bucket_of_many_pages_is_read_to_its_end() {
     const OBJECTS: usize = 1_100;
     let stage = need!(Stage::new());
     let server = S3Server::start(&stage).await;
-    let photo = SMALL.jpeg();
+    let photo = PHONE.jpeg();
     for number in 0..OBJECTS {
         server.put("photos", &format!("IMG_{number:05}.jpg"), &photo);
     }
@@ -166,75 +156,6 @@ async fn a_bucket_of_many_pages_is_read_to_its_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bucket_that_cannot_be_read_is_named() {
-    let stage = need!(Stage::new());
-    let server = S3Server::start(&stage).await;
-    server.put("photos", "a.jpg", &SMALL.jpeg());
-    for (bucket, secret, why) in [
-        ("nowhere", None, "there is no bucket `nowhere`"),
-        (
-            "photos",
-            Some("wrong"),
-            "access to bucket `photos` is denied",
-        ),
-    ] {
-        let stage = server.on(need!(Stage::new()));
-        let stage = match secret {
-            Some(secret) => stage.set("objects.secret_access_key", secret),
-            None => stage,
-        };
-        let worker = Worker::start(&stage).await;
-        let payload = json!({ "userId": user(), "bucket": bucket });
-        let id = stage.add(SCANS, "scan-s3", payload).await;
-        let job = stage.failed(SCANS, &id).await;
-        assert!(job.failed_reason().contains(why), "{}", job.failed_reason());
-        let letter = stage.letter(&id).await;
-        assert_eq!((letter.reason.as_str(), letter.attempts), ("discarded", 1));
-        worker.stop().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_object_that_vanishes_meanwhile_is_that_objects_problem() {
-    let stage = need!(Stage::new());
-    let victim = stage.folder("s3/photos").join("b.jpg");
-    let gone = victim.clone();
-    let server = S3Server::meddled(&stage, move |asked, _| {
-        // Listed, but not there any more when it is read.
-        if asked.range.is_some() {
-            let _ = std::fs::remove_file(&gone);
-        }
-    })
-    .await;
-    for key in ["a.jpg", "b.jpg", "c.jpg"] {
-        server.put("photos", key, &SMALL.jpeg());
-    }
-    // One at a time, so that `a` is read before `b`.
-    let stage = server.on(stage).set("photos.read_ahead", 1);
-    let worker = Worker::start(&stage).await;
-    let user = user();
-    let payload = json!({ "userId": user, "bucket": "photos" });
-    let result = scan(&stage, payload.clone()).await;
-    assert_eq!(
-        (&result["catalogued"], &result["failed"]),
-        (&json!(2), &json!(1))
-    );
-    let catalogue = stage.catalogue().await;
-    let outcomes = catalogue.photo_outcomes(user, None, 100).await.unwrap();
-    assert_eq!(outcomes.len(), 1);
-    assert_eq!(
-        (outcomes[0].name.as_str(), outcomes[0].status),
-        ("b.jpg", OutcomeStatus::Failed)
-    );
-    assert!(
-        outcomes[0].note.reason.contains("no object `b.jpg`"),
-        "{outcomes:?}"
-    );
-    assert!(!victim.exists());
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_scan_goes_on_after_its_last_page() {
     const OBJECTS: usize = 30;
     const BATCH: usize = 10;
@@ -247,7 +168,7 @@ async fn an_interrupted_scan_goes_on_after_its_last_page() {
     })
     .await;
     for number in 0..OBJECTS {
-        server.put("photos", &format!("IMG_{number:02}.jpg"), &SMALL.jpeg());
+        server.put("photos", &format!("IMG_{number:02}.jpg"), &PHONE.jpeg());
     }
     let stage = server
         .on(stage)

@@ -18,6 +18,17 @@ pub(crate) struct Shot<'a> {
     pub(crate) bytes: usize,
 }
 
+/// As a phone writes it, but for the picture itself.
+pub(crate) const PHONE: Shot<'_> = Shot {
+    taken: Some("2019:07:20 21:14:05"),
+    offset: Some("+02:00"),
+    place: Some((188_330, 17_774)),
+    orientation: Some(3),
+    model: Some("Pixel 3"),
+    size: (4_032, 3_024),
+    bytes: 500,
+};
+
 const TEXT: u16 = 2;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
