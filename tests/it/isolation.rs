@@ -14,6 +14,22 @@ use super::support::stage::Stage;
 use super::support::worker::Worker;
 use super::support::{eventually, next};
 
+/// Tells handlers to end; falls with the test, however that ends, so that no thread is left behind.
+#[derive(Default)]
+struct Curtain(Arc<AtomicBool>);
+
+impl Curtain {
+    fn fall(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Curtain {
+    fn drop(&mut self) {
+        self.fall();
+    }
+}
+
 fn once() -> JobOptions {
     JobOptions {
         attempts: Some(1),
@@ -91,8 +107,8 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
         .set("worker.handler_threads", 2)
         .set("kinds.play.timeout", "300ms");
     let worker = Worker::start(&stage).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let end = Arc::clone(&over);
+    let over = Curtain::default();
+    let end = Arc::clone(&over.0);
     let blocked = part(move |_, _| {
         let end = Arc::clone(&end);
         async move {
@@ -109,7 +125,7 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
     assert_eq!(stage.letter(&id).await.reason, "timeout");
     // Its thread is still blocked; the other one serves.
     assert_still_serving(&stage).await;
-    over.store(true, Ordering::Relaxed);
+    over.fall();
     worker.stop().await;
 }
 
@@ -121,8 +137,8 @@ async fn blocked_handlers_cost_nobody_a_lease() {
         .with_short_leases()
         .set("worker.handler_threads", 3);
     let worker = Worker::start(&stage).await;
-    let over = Arc::new(AtomicBool::new(false));
-    let end = Arc::clone(&over);
+    let over = Curtain::default();
+    let end = Arc::clone(&over.0);
     let (started, mut starts) = unbounded_channel();
     let others = started.clone();
     let blocked = part(move |_, _| {
@@ -135,7 +151,7 @@ async fn blocked_handlers_cost_nobody_a_lease() {
             Ok(Value::Null)
         }
     });
-    let end = Arc::clone(&over);
+    let end = Arc::clone(&over.0);
     let patient = part(move |_, _| {
         let end = Arc::clone(&end);
         others.send(()).unwrap();
@@ -165,7 +181,7 @@ async fn blocked_handlers_cost_nobody_a_lease() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    over.store(true, Ordering::Relaxed);
+    over.fall();
     for id in &ids {
         let job = stage.completed(PLAYS, id).await;
         assert_eq!(job.attempts_started(), 1, "{id} was recovered");

@@ -79,10 +79,13 @@ async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
         .set("worker.max_crashes", 2);
     let payload = json!({ "act": "crash" });
     let id = stage.add("rehearsals", "rehearse", payload.clone()).await;
-    for _ in 0..2 {
-        let mut process = Process::start(&stage);
-        assert_eq!(process.exit(SOON).await, -1, "{}", process.log());
-    }
+    let crash_twice = async || {
+        for _ in 0..2 {
+            let mut process = Process::start(&stage);
+            assert_eq!(process.exit(SOON).await, -1, "{}", process.log());
+        }
+    };
+    crash_twice().await;
     let mut survivor = Process::serving(&stage).await;
     let job = stage.failed("rehearsals", &id).await;
     assert_eq!(job.failed_reason(), "job stalled more than allowable limit");
@@ -97,6 +100,15 @@ async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
         payload
     );
     assert!(survivor.runs());
+    survivor.kill().await;
+
+    // A retry forgives: it takes as many crashes again.
+    let queues = stage.queues().await;
+    queues.retry("rehearsals", &id).await.unwrap();
+    crash_twice().await;
+    let survivor = Process::serving(&stage).await;
+    stage.failed("rehearsals", &id).await;
+    assert_eq!(stage.letter(&id).await.times, 2);
     survivor.kill().await;
 }
 

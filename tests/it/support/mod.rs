@@ -69,12 +69,14 @@ where
     F: Future<Output = Result<T, String>>,
 {
     let deadline = Instant::now() + limit;
+    let mut saw = "no answer".to_owned();
     loop {
-        let saw = match tokio::time::timeout_at(deadline, look()).await {
+        match tokio::time::timeout_at(deadline, look()).await {
             Ok(Ok(found)) => return found,
-            Ok(Err(saw)) => saw,
-            Err(_) => "no answer".to_owned(),
-        };
+            Ok(Err(this)) => saw = this,
+            // What was seen before says more.
+            Err(_) => {}
+        }
         assert!(
             Instant::now() < deadline,
             "not within {limit:?}: {what}; last seen: {saw}"
