@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::support::play::{PLAYS, call, part};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
-use super::support::{eventually, next};
+use super::support::{SOON, eventually, next};
 
 /// Tells handlers to end; falls with the test, however that ends, so that no thread is left behind.
 #[derive(Default)]
@@ -27,6 +27,15 @@ impl Curtain {
 impl Drop for Curtain {
     fn drop(&mut self) {
         self.fall();
+    }
+}
+
+/// Holds the thread until the curtain falls. Not for ever: were it the test's own thread, nobody
+/// could let the curtain fall.
+fn block(end: &AtomicBool) {
+    let began = std::time::Instant::now();
+    while !end.load(Ordering::Relaxed) && began.elapsed() < SOON {
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -112,9 +121,7 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
     let blocked = part(move |_, _| {
         let end = Arc::clone(&end);
         async move {
-            while !end.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            block(&end);
             Ok(Value::Null)
         }
     });
@@ -145,9 +152,7 @@ async fn blocked_handlers_cost_nobody_a_lease() {
         let end = Arc::clone(&end);
         started.send(()).unwrap();
         async move {
-            while !end.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            block(&end);
             Ok(Value::Null)
         }
     });
