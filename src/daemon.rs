@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::lifecycle::{Exit, Stop};
 use crate::observe::{http, metrics};
 use crate::queue::Queues;
-use crate::worker::{Crew, Engine};
+use crate::worker::{Crew, Engine, panics};
 
 /// A process that is ready to run jobs.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ impl Daemon {
         recorder: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         registry.verify()?;
+        panics::install_hook();
         let registry = if config.worker.rehearsals {
             registry
         } else {
@@ -258,7 +259,7 @@ fn handler_threads(config: &Config) -> anyhow::Result<Runtime> {
     };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
-        .thread_name("handler")
+        .thread_name(panics::HANDLER_THREADS)
         .enable_all()
         .build()
         .context("start the handlers' threads")

@@ -68,9 +68,10 @@ impl SlotClass {
     }
 }
 
-/// Exponential backoff with full jitter: attempt `n` waits a random time in
-/// `[0, min(cap, base × 2^(n−1))]`, which spreads a fleet's retries best
-/// (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
+/// Exponential backoff with full jitter.
+///
+/// Attempt `n` waits a random time in `[0, min(cap, base × 2^(n−1))]`, which spreads a fleet's
+/// retries best (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Upper bound of the first pause.

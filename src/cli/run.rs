@@ -9,8 +9,8 @@ use crate::observe::{logs, metrics};
 
 /// Serve the configured queues until SIGTERM or SIGINT.
 ///
-/// The first signal stops taking jobs and lets running ones finish within worker.grace_period; what is
-/// left then goes back to its queue with its checkpoint. A second signal stops at once.
+/// The first signal stops taking jobs and lets running ones finish within the
+/// configured grace period; what is left then goes back to its queue with its checkpoint. A second signal stops at once.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
 

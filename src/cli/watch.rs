@@ -37,7 +37,7 @@ pub(super) async fn until_end(queues: &Queues, queue: &str, id: &str) -> anyhow:
         bar.set_position(step.done);
         bar.set_message(step.text.clone());
         let line = format!("{} {}/{}", step.text, step.done, step.total);
-        if !terminal && looks % LINE_EVERY == 0 && line != shown {
+        if !terminal && looks.is_multiple_of(LINE_EVERY) && line != shown {
             complain(&line);
             shown = line;
         }

@@ -35,6 +35,9 @@ impl Depth {
     }
 }
 
+type Ids = Vec<String>;
+type Reply = (u64, u64, u64, u64, u64, u64, u64, u64, bool, Ids, Ids, Ids);
+
 pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<Depth, QueueError> {
     let failed = |source| QueueError::Redis {
         step: "read a queue's depth",
@@ -57,8 +60,6 @@ pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<D
         .lrange(key("wait"), -1, -1)
         .zrange(key("prioritized"), 0, 0)
         .zrange(key("prioritized"), -1, -1);
-    type Ids = Vec<String>;
-    type Reply = (u64, u64, u64, u64, u64, u64, u64, u64, bool, Ids, Ids, Ids);
     let reply: Reply = pipe.query_async(&mut redis).await.map_err(failed)?;
     let (waiting, active, delayed, prioritized, children, paused, completed, failed_jobs, ..) =
         reply;

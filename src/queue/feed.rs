@@ -138,7 +138,8 @@ impl Feed {
         loop {
             match self.worker.next_event().await? {
                 WorkerEvent::Failed { job_id, error } => {
-                    if !self.settled.lock().await.remove(&job_id) {
+                    let ours = self.settled.lock().await.remove(&job_id);
+                    if !ours {
                         return Some(FeedEvent::FailedUnseen { id: job_id, error });
                     }
                 }

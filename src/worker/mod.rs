@@ -3,13 +3,14 @@
 //! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
 //! - [`stack`]: the layers around every handler;
 //! - [`attempt`], [`port`]: one attempt, and what the engine does for it;
-//! - [`lease`]: keeps a running job ours;
+//! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
 mod around;
 pub(crate) mod attempt;
 mod backend;
 mod lease;
+pub(crate) mod panics;
 mod port;
 mod shares;
 pub(crate) mod slots;

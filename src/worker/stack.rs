@@ -3,7 +3,6 @@
 //!
 //! No layer decides about retries; each passes an [`Outcome`] outwards.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tracing::Instrument;
 
 use super::around::Inner;
 use super::attempt::Attempt;
-use super::lease;
+use super::{lease, panics};
 use crate::observe::metrics;
 use crate::outcome::{self, Outcome};
 
@@ -128,18 +127,18 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         Ok(running) => running,
         Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
     };
-    let task = attempt.engine.handlers.spawn(running.in_current_span());
-    let result = AbortOnDrop(task).await;
-    Ok(match result {
-        Ok(Ok(value)) => Outcome::Completed(value),
-        Ok(Err(error)) => Outcome::Failed {
+    let task = attempt
+        .engine
+        .handlers
+        .spawn(panics::caught(running).in_current_span());
+    Ok(match AbortOnDrop(task).await {
+        Ok(Ok(Ok(value))) => Outcome::Completed(value),
+        Ok(Ok(Err(error))) => Outcome::Failed {
             decision: error.decision(),
             chain: error.chain(),
         },
-        Err(error) => match error.try_into_panic() {
-            Ok(payload) => Outcome::Panicked(panic_message(payload.as_ref())),
-            Err(_) => Outcome::Panicked("the handler's thread ended".to_owned()),
-        },
+        Ok(Err(panic)) => Outcome::Panicked(panic),
+        Err(error) => Outcome::Panicked(error.to_string()),
     })
 }
 
@@ -161,12 +160,4 @@ impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
 }

@@ -145,6 +145,7 @@ pub struct Entry {
 }
 
 /// Walks a tree folder by folder: a folder's own files first, then its sub-folders, in byte order.
+///
 /// The order is the same each time, so a path says where to go on. Hidden entries and symbolic links
 /// are left out: links could lead outside the root, or in a circle.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //! cursor says where to go on.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -358,7 +359,8 @@ fn revision(path: &Path, sidecar: Option<&Path>) -> std::io::Result<String> {
             .modified()?
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        revision.push_str(&format!(":{}-{}", meta.len(), changed.as_nanos()));
+        // Writing to a String cannot fail.
+        let _ = write!(revision, ":{}-{}", meta.len(), changed.as_nanos());
     }
     Ok(revision)
 }

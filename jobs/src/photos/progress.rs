@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(fields, expected);
         assert_eq!(
             report.mirror,
-            Some(("scan:progress:7".to_owned(), Duration::from_secs(3600)))
+            Some(("scan:progress:7".to_owned(), Duration::from_hours(1)))
         );
     }
 }

@@ -140,26 +140,28 @@ impl<'a> Scan<'a> {
         };
         self.cx.report(progress.report());
         let result = self.pages(&mut progress).await;
-        progress.is_scanning = false;
-        progress.current_status = match &result {
-            Ok(_) => "done".to_owned(),
-            Err(error) => {
-                let info = self.cx.info();
-                let again = match error.decision() {
-                    Decision::Stopped | Decision::Postpone { .. } => true,
-                    Decision::Retry { .. } => info.attempt < info.max_attempts,
-                    Decision::Discard => false,
-                };
-                progress.is_scanning = again;
-                if again {
-                    format!("interrupted, goes on soon: {error}")
-                } else {
-                    format!("failed: {error}")
-                }
-            }
-        };
+        (progress.is_scanning, progress.current_status) = self.ended(&result);
         self.report(&mut progress);
         result
+    }
+
+    /// Whether the scan will be taken up again, and how it ended, in words.
+    fn ended(&self, result: &Result<ScanResult, JobError>) -> (bool, String) {
+        let Err(error) = result else {
+            return (false, "done".to_owned());
+        };
+        let info = self.cx.info();
+        let again = match error.decision() {
+            Decision::Stopped | Decision::Postpone { .. } => true,
+            Decision::Retry { .. } => info.attempt < info.max_attempts,
+            Decision::Discard => false,
+        };
+        let what = if again {
+            "interrupted, goes on soon"
+        } else {
+            "failed"
+        };
+        (again, format!("{what}: {error}"))
     }
 
     async fn pages(&self, progress: &mut ScanProgress) -> Result<ScanResult, JobError> {
@@ -181,7 +183,7 @@ impl<'a> Scan<'a> {
         };
         progress.started_at = state.started_at;
         progress.total_photos = state.total;
-        progress.current_status = "reading photos".to_owned();
+        "reading photos".clone_into(&mut progress.current_status);
         let mut pages = self
             .source
             .pages(&effects.objects, state.cursor.clone(), self.batch);

@@ -36,7 +36,6 @@ mod webp;
 mod when;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 mod tests;
 
 use std::ops::Range;

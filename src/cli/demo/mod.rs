@@ -40,7 +40,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCode> {
-    let data = prepare(args.data.unwrap_or_else(default_data))?;
+    let data = prepare(&args.data.unwrap_or_else(default_data))?;
     let folder = match args.folder {
         Some(folder) => folder
             .canonicalize()
@@ -125,7 +125,7 @@ fn default_data() -> PathBuf {
 }
 
 /// An empty folder that only its owner reads. Refuses to empty one that is no demo's.
-fn prepare(data: PathBuf) -> anyhow::Result<PathBuf> {
+fn prepare(data: &Path) -> anyhow::Result<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let mark = data.join("demo.toml");
     let occupied = data
@@ -137,17 +137,17 @@ fn prepare(data: PathBuf) -> anyhow::Result<PathBuf> {
         data.display()
     );
     if occupied {
-        std::fs::remove_dir_all(&data)
+        std::fs::remove_dir_all(data)
             .with_context(|| format!("empty {} (--data)", data.display()))?;
     }
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
-        .create(&data)
+        .create(data)
         .with_context(|| format!("make {} (--data)", data.display()))?;
-    let mode = data.metadata()?.permissions().mode();
+    let open_to_others = data.metadata()?.permissions().mode().trailing_zeros() < 6;
     anyhow::ensure!(
-        mode & 0o077 == 0,
+        !open_to_others,
         "{} is open to others; name another folder with --data",
         data.display()
     );

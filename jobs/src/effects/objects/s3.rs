@@ -110,7 +110,7 @@ impl S3 {
             .max_keys(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000))
             .send()
             .await
-            .map_err(|error| classify("list", bucket, "", error))?;
+            .map_err(|error| classify("list", bucket, "", &error))?;
         let object = |object: &aws_sdk_s3::types::Object| {
             Some(ObjectInfo {
                 key: object.key()?.to_owned(),
@@ -140,7 +140,7 @@ impl S3 {
             .range(format!("bytes={}-{}", range.start, range.end - 1))
             .send()
             .await
-            .map_err(|error| classify("read", bucket, key, error))?;
+            .map_err(|error| classify("read", bucket, key, &error))?;
         let body = answer
             .body
             .collect()
@@ -164,7 +164,7 @@ impl S3 {
 
     pub(super) async fn probe(&self) -> Result<String, ObjectError> {
         let listed = self.client.list_buckets().send().await;
-        match listed.map_err(|error| classify("list the buckets", "*", "", error)) {
+        match listed.map_err(|error| classify("list the buckets", "*", "", &error)) {
             Ok(buckets) => Ok(format!(
                 "{}, {} buckets",
                 self.endpoint,
@@ -184,14 +184,19 @@ impl S3 {
     }
 }
 
-fn classify<E, R>(step: &'static str, bucket: &str, key: &str, error: SdkError<E, R>) -> ObjectError
+fn classify<E, R>(
+    step: &'static str,
+    bucket: &str,
+    key: &str,
+    error: &SdkError<E, R>,
+) -> ObjectError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
     let code = error.code().unwrap_or_default().to_owned();
     let bucket = bucket.to_owned();
-    let told = || anyhow::anyhow!("{}", DisplayErrorContext(&error));
+    let told = || anyhow::anyhow!("{}", DisplayErrorContext(error));
     match code.as_str() {
         "NoSuchBucket" => ObjectError::NoBucket { bucket },
         "NoSuchKey" => ObjectError::NoObject {

@@ -74,8 +74,8 @@ pub(super) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
 pub(super) async fn on_postgresql<F: Future<Output = ()> + Send + 'static>(
     test: impl FnOnce(Database) -> F,
 ) {
-    let Ok(server) = std::env::var("ROADIE_TEST_POSTGRES_URL") else {
-        return skip("PostgreSQL: ROADIE_TEST_POSTGRES_URL is not set");
+    let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
+        return skip("PostgreSQL: TEST_POSTGRES_URL is not set");
     };
     let random = RandomState::new().build_hasher().finish();
     let name = format!("roadie_test_{random:016x}");

@@ -1,5 +1,5 @@
 //! Every test runs on both databases: `SQLite` in a temporary file, and `PostgreSQL` when
-//! `ROADIE_TEST_POSTGRES_URL` names a server on which databases may be created.
+//! `TEST_POSTGRES_URL` names a server on which databases may be created.
 
 mod databases;
 mod dead_letter_lookups;

@@ -1,0 +1,246 @@
+# shellcheck shell=bash
+# What a machine may lack, sourced by demo.sh and tests/run.sh. Every function says what it does.
+#
+# Nothing is installed into the system but a C compiler and Node, and these only as root or with a
+# sudo that asks for no password. Servers are unpacked from the distribution's packages into a
+# private folder: that needs no root, starts no service and takes no port.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+# Root's PostgreSQL runs as another user, who cannot look into root's home.
+if [ "$(id -u)" = 0 ] && [ -z "${XDG_CACHE_HOME:-}" ]; then
+    cache=/var/cache/roadie
+else
+    cache=${XDG_CACHE_HOME:-$HOME/.cache}/roadie
+fi
+
+say() {
+    printf '%s\n' "$*" >&2
+}
+
+fail() {
+    say "error: $*"
+    exit 1
+}
+
+has() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# Runs a command as root; 125 when there is no way to.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        env DEBIAN_FRONTEND=noninteractive "$@"
+    elif has sudo && sudo -n true 2>/dev/null; then
+        sudo -n env DEBIAN_FRONTEND=noninteractive "$@"
+    else
+        return 125
+    fi
+}
+
+# system_packages WHY PACKAGE...: installs into the system, and starts none of its services.
+system_packages() {
+    local why=$1
+    shift
+    has apt-get && as_root true || return 1
+    say "install     $* with apt-get ($why)"
+    as_root apt-get -qq update >&2 || say "            the package lists could not be renewed"
+    as_root apt-get -qq install -y --no-install-recommends "$@" </dev/null >&2
+}
+
+# Cargo, and new enough.
+need_rust() {
+    has cargo || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
+    has cargo || fail "no cargo on the PATH; install Rust with rustup (https://rustup.rs), open a new shell, and start this again"
+    local need have
+    need=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$root/Cargo.toml")
+    have=$(cd "$root" && cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
+    [ "$have" -ge "$need" ] || fail "Rust 1.$have is too old, 1.$need is needed: rustup update stable"
+}
+
+# A C compiler: the linker of Rust, and what SQLite and the cryptography are built with.
+need_cc() {
+    if has cc && has ar; then
+        return
+    fi
+    system_packages "a C compiler, to build SQLite and the cryptography" gcc libc6-dev || true
+    if ! has cc && unpacked cc gcc libc6-dev; then
+        cc_runs
+        PATH=$cache/cc/wrappers:$PATH
+        say "cc          $cache/cc/wrappers/cc"
+    fi
+    has cc || fail "no C compiler; as root: apt-get install gcc libc6-dev (macOS: xcode-select --install)"
+}
+
+# Makes the unpacked compiler look for headers in its own folder, and for the C library's shared
+# half in the system.
+cc_runs() {
+    local home=$cache/cc folder libraries program
+    for folder in lib lib64; do
+        if [ -d "$home/$folder" ] && ! [ -L "$home/$folder" ]; then
+            cp -a "$home/$folder" "$home/usr/"
+            rm -rf "${home:?}/$folder"
+        fi
+        ln -sfn "/$folder" "$home/$folder"
+    done
+    libraries=$(libraries "$home/usr")
+    mkdir -p "$home/wrappers"
+    for program in cc ar as ld ranlib; do
+        {
+            printf '#!/bin/sh\nexport LD_LIBRARY_PATH='\''%s'\''\n' "$libraries"
+            if [ "$program" = cc ]; then
+                printf 'exec '\''%s/usr/bin/gcc'\'' --sysroot='\''%s'\'' "$@"\n' "$home" "$home"
+            else
+                printf 'exec '\''%s/usr/bin/%s'\'' "$@"\n' "$home" "$program"
+            fi
+        } >"$home/wrappers/$program"
+        chmod +x "$home/wrappers/$program"
+    done
+}
+
+# unpacked NAME PACKAGE...: unpacks packages, and what they depend on and the system lacks, into
+# $cache/NAME, unless that was done before.
+unpacked() {
+    local name=$1
+    shift
+    if [ -f "$cache/$name/.complete" ]; then
+        return
+    fi
+    has apt-get && has dpkg && mkdir -p "$cache" || return 1
+    local work
+    work=$(mktemp -d "$cache/unpack.XXXXXX") || return 1
+    (
+        trap 'rm -rf "$work"' EXIT
+        fetch_and_unpack "$work" "$@" || exit 1
+        rm -rf "${cache:?}/$name"
+        mv "$work/root" "$cache/$name"
+    )
+}
+
+fetch_and_unpack() {
+    local work=$1
+    shift
+    mkdir "$work/root" "$work/debs" && cd "$work/debs" || return 1
+    say "unpack      $* into $cache, with apt-get (needs no root, starts nothing)"
+    local options=(-qq -o "APT::Sandbox::User=$(id -un)")
+    if ! fetch "${options[@]}" -- "$@" 2>/dev/null; then
+        say "            the package lists are missing or old: fetching some for this alone"
+        rm -f ./*.deb
+        mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
+        options+=(-o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache")
+        apt-get "${options[@]}" update >&2 || true
+        fetch "${options[@]}" -- "$@" || return 1
+    fi
+    local deb
+    for deb in *.deb; do
+        dpkg -x "$deb" "$work/root" || return 1
+    done
+    touch "$work/root/.complete"
+}
+
+# fetch OPTION... -- PACKAGE...: what is asked for and what is missing for it, as files.
+fetch() {
+    local options=()
+    while [ "$1" != -- ]; do
+        options+=("$1")
+        shift
+    done
+    shift
+    local plan missing
+    plan=$(apt-get "${options[@]}" -s --no-install-recommends install "$@") || return 1
+    # Never a second libc beside the system's.
+    missing=$(awk '$1 == "Inst" && $2 !~ /^libc(6|-bin)$/ { print $2 }' <<<"$plan")
+    # Duplicates do no harm; package names have no spaces.
+    # shellcheck disable=SC2086
+    apt-get "${options[@]}" download "$@" $missing >/dev/null
+}
+
+# Folders with shared libraries below an unpacked package.
+libraries() {
+    find "$1" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd: -
+}
+
+# A Redis server program, into $redis_server. The best first: one that is there, the distribution's,
+# and at last one in Rust that is made for development.
+need_redis() {
+    local program
+    for program in redis-server valkey-server; do
+        if has "$program"; then
+            redis_server=$(command -v "$program")
+            say "redis       $redis_server"
+            return
+        fi
+    done
+    redis_server=$cache/redis/redis-server
+    if unpacked redis redis-server redis-tools && redis_runs; then
+        say "redis       $redis_server"
+        return
+    fi
+    redis_server=$cache/meebis/bin/meebis
+    if ! [ -x "$redis_server" ]; then
+        say "build       meebis with cargo, because there is no other Redis server (about a minute)"
+        cargo install --quiet --locked --root "$cache/meebis" meebis >&2 || return 1
+    fi
+    say "redis       $redis_server (a server for development)"
+}
+
+# Makes the unpacked server callable like an installed one.
+redis_runs() {
+    if ! [ -x "$redis_server" ]; then
+        cat >"$redis_server" <<WRAPPER
+#!/bin/sh
+LD_LIBRARY_PATH='$(libraries "$cache/redis")' exec '$cache/redis/usr/bin/redis-server' "\$@"
+WRAPPER
+        chmod +x "$redis_server"
+    fi
+    "$redis_server" --version >/dev/null
+}
+
+# PostgreSQL's programs: their folder into $postgres_bin, their libraries into $postgres_libraries.
+need_postgres() {
+    # shellcheck disable=SC2034 # for who sources this
+    postgres_libraries=
+    postgres_bin=$(newest_postgres /usr)
+    if [ -z "$postgres_bin" ] && has initdb && has pg_ctl; then
+        postgres_bin=$(dirname "$(command -v initdb)")
+    fi
+    if [ -z "$postgres_bin" ]; then
+        unpacked postgres postgresql || return 1
+        postgres_bin=$(newest_postgres "$cache/postgres/usr")
+        # shellcheck disable=SC2034
+        postgres_libraries=$(libraries "$cache/postgres")
+    fi
+    [ -n "$postgres_bin" ] || return 1
+    say "postgres    $postgres_bin"
+}
+
+newest_postgres() {
+    local initdb
+    initdb=$(find "$1/lib/postgresql" -path '*/bin/initdb' 2>/dev/null | sort -V | tail -n 1)
+    [ -z "$initdb" ] || dirname "$initdb"
+}
+
+# Node 18 or newer, and npm.
+need_node() {
+    if ! { has node && has npm; }; then
+        system_packages "for the tests with BullMQ's own clients" nodejs npm || return 1
+    fi
+    has node && has npm || return 1
+    local major
+    major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+    if [ "$major" -lt 18 ]; then
+        say "node        $(node --version) is too old, 18 is needed"
+        return 1
+    fi
+    say "node        $(command -v node) $(node --version)"
+}
+
+# The shell linter, into $shellcheck.
+need_shellcheck() {
+    if has shellcheck; then
+        shellcheck=$(command -v shellcheck)
+        return
+    fi
+    shellcheck=$cache/shellcheck/usr/bin/shellcheck
+    unpacked shellcheck shellcheck && "$shellcheck" --version >/dev/null
+}

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# Every check and every test; `tests/run.sh FILTER` runs only the tests whose name contains FILTER.
+# REQUIRE_ALL=1 (set where CI=true) makes a skipped part a failure.
+# Stages and traps call the functions.
+# shellcheck disable=SC2317,SC2329
+set -euo pipefail
+
+# shellcheck source=deploy/bootstrap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../deploy/bootstrap.sh"
+cd "$root"
+
+filter=${1:-}
+if [ "${CI:-}" = true ]; then
+    export CARGO_INCREMENTAL=0 REQUIRE_ALL=1
+fi
+# Tests ask only whether it is set.
+[ "${REQUIRE_ALL:-0}" != 0 ] || unset REQUIRE_ALL
+
+summary=()
+failed=0
+
+skip() {
+    say "SKIPPED: $1 because $2"
+    summary+=("SKIPPED: $1 because $2")
+    if [ -n "${REQUIRE_ALL:-}" ]; then
+        failed=1
+    fi
+}
+
+# stage NAME COMMAND...: runs, times and remembers; a failure does not end the run.
+stage() {
+    local name=$1 start=$SECONDS outcome=passed
+    shift
+    printf '\n== %s\n' "$name"
+    if ! "$@"; then
+        outcome=FAILED
+        failed=1
+    fi
+    local line
+    line=$(printf '%-7s %4d s  %s' "$outcome" "$((SECONDS - start))" "$name")
+    summary+=("$line")
+    printf '%s\n' "$line"
+}
+
+scratch=$(mktemp -d)
+postgres_runs=false
+
+finish() {
+    local status=$?
+    trap - EXIT
+    if $postgres_runs; then
+        as_postgres "$postgres_bin/pg_ctl" -D "$scratch/postgres/data" -m immediate -w stop >/dev/null || true
+    fi
+    rm -rf "$scratch"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# PostgreSQL refuses to run as root.
+as_postgres() {
+    local run=(env "LD_LIBRARY_PATH=$postgres_libraries${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
+    if [ "$(id -u)" = 0 ]; then
+        run=(setpriv "--reuid=$postgres_user" "--regid=$(id -g "$postgres_user")" --clear-groups "${run[@]}")
+    fi
+    (cd "$scratch" && "${run[@]}" "$@")
+}
+
+# A private PostgreSQL on a socket, without a port and without a care for power failures.
+start_postgres() {
+    need_postgres || return 1
+    postgres_user=postgres
+    id "$postgres_user" >/dev/null 2>&1 || postgres_user=nobody
+    local home=$scratch/postgres
+    mkdir -m 700 "$home"
+    if [ "$(id -u)" = 0 ]; then
+        chmod 711 "$scratch"
+        chown "$postgres_user" "$home"
+    fi
+    as_postgres "$postgres_bin/initdb" -D "$home/data" -U postgres -A trust -E UTF8 --no-locale \
+        --no-sync >"$scratch/initdb.log" 2>&1 || { cat "$scratch/initdb.log" && return 1; }
+    # Also when it does not answer in time.
+    postgres_runs=true
+    as_postgres "$postgres_bin/pg_ctl" -D "$home/data" -w -t 30 -l "$home/log" -o "-k $home \
+        -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+        -c max_connections=200" start >/dev/null || { cat "$home/log" && return 1; }
+    export ROADIE_TEST_POSTGRES_URL="postgres://postgres@localhost/postgres?host=$home"
+}
+
+scripts() {
+    find deploy tests .ci -name node_modules -prune -o -type f \( -name '*.sh' -o -path .ci/run \) -print0 |
+        xargs -0 "$shellcheck" -x -P "$root"
+}
+
+# One TLS stack, and one version of what a value may be handed through.
+dependencies() {
+    awk '
+        /^name = / { name = $3; gsub(/"/, "", name) }
+        /^version = / { versions[name]++ }
+        END {
+            split("openssl-sys native-tls aws-lc-sys aws-lc-rs", banned)
+            for (i in banned) if (versions[banned[i]]) {
+                print "Cargo.lock holds " banned[i] ", a second TLS stack"; bad = 1
+            }
+            split("rustls ring tokio redis sqlx", single)
+            for (i in single) if (versions[single[i]] != 1) {
+                print "Cargo.lock holds " versions[single[i]] + 0 " versions of " single[i] ", not one"; bad = 1
+            }
+            exit bad
+        }' Cargo.lock
+}
+
+node_packages() {
+    local installed=tests/conformance/node_modules/.package-lock.json
+    if [ "$installed" -nt tests/conformance/package-lock.json ]; then
+        return
+    fi
+    npm ci --prefix tests/conformance --no-audit --no-fund --ignore-scripts
+}
+
+need_rust
+need_cc
+
+if [ -z "$filter" ]; then
+    stage "format" cargo fmt --all --check
+    stage "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+    stage "documentation" env "RUSTDOCFLAGS=${RUSTDOCFLAGS:-} -D warnings" \
+        cargo doc --workspace --no-deps --document-private-items --locked
+    if need_shellcheck; then
+        stage "scripts" scripts
+    else
+        skip "the check of the scripts" "shellcheck is not installed"
+    fi
+    stage "dependencies" dependencies
+fi
+
+printf '\n== servers and clients for the tests\n'
+if need_redis; then
+    export ROADIE_TEST_REDIS_SERVER="$redis_server"
+else
+    skip "tests with Redis" "no Redis server could be found or installed"
+fi
+if ! start_postgres; then
+    skip "tests with PostgreSQL" "no PostgreSQL could be found, unpacked or started"
+fi
+if ! [ -f tests/conformance/package.json ]; then
+    skip "tests with BullMQ's own clients" "tests/conformance is not there"
+elif need_node; then
+    stage "packages of the BullMQ clients" node_packages
+else
+    skip "tests with BullMQ's own clients" "Node 18 with npm is not installed, and root is needed for it"
+fi
+
+stage "tests" cargo test --workspace --locked ${filter:+"$filter"}
+
+printf '\n== summary\n'
+printf '%s\n' "${summary[@]}"
+if [ "$failed" = 0 ]; then
+    printf 'everything passed in %d s\n' "$SECONDS"
+else
+    printf 'FAILED after %d s\n' "$SECONDS"
+fi
+exit "$failed"
