@@ -1,0 +1,86 @@
+// What one feature works with: a queue prefix of its own, the client of one version, the worker
+// under test, and the promise that everything is closed afterwards.
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bullmq, connect } from './clients.mjs';
+import { Recorder } from './recorder.mjs';
+import { WORKERS, roadie } from './workers.mjs';
+
+let benches = 0;
+
+export class Bench {
+  static async open({ version, worker, redis, binary, folder }) {
+    const bench = new Bench();
+    benches += 1;
+    Object.assign(bench, { version, worker, redis, binary, prefix: `bench${benches}` });
+    bench.bullmq = bullmq(version);
+    bench.folder = await mkdtemp(join(folder, 'bench-'));
+    bench.closers = [];
+    bench.notes = [];
+    return bench;
+  }
+
+  /** A remark that the table shows beside the feature. */
+  note(text) {
+    this.notes.push(text);
+  }
+
+  options() {
+    return { connection: { ...this.redis.connection }, prefix: this.prefix };
+  }
+
+  async queue(name = 'rehearsals', options = {}) {
+    const queue = new this.bullmq.Queue(name, { ...this.options(), ...options });
+    this.onClose(() => queue.close());
+    await queue.waitUntilReady();
+    return queue;
+  }
+
+  /** The queue's event stream from its beginning. */
+  async events(name = 'rehearsals') {
+    const events = new this.bullmq.QueueEvents(name, { ...this.options(), lastEventId: '0' });
+    this.onClose(() => events.close());
+    const recorder = new Recorder(events);
+    await events.waitUntilReady();
+    return recorder;
+  }
+
+  /** Starts the worker under test, or the named one; resolves when it serves. */
+  async work({ worker = this.worker, queue = 'rehearsals', ...options } = {}) {
+    const started = await WORKERS[worker](this, { queue, ...options });
+    let stopping;
+    const stop = () => (stopping ??= started.stop());
+    this.onClose(stop);
+    return { stop };
+  }
+
+  /** A queue, its events and a worker on it. */
+  async set(options) {
+    const [queue, events] = await Promise.all([this.queue(), this.events(), this.work(options)]);
+    return { queue, events };
+  }
+
+  /** Runs the roadie command line; answers its exit code and output. */
+  async cli(...args) {
+    const child = roadie(this, args);
+    const code = await child.ended;
+    return { code, output: child.output.trim() };
+  }
+
+  /** Redis itself, as an application sees it. */
+  raw() {
+    const redis = connect(this.redis);
+    this.onClose(() => redis.disconnect());
+    return redis;
+  }
+
+  onClose(closer) {
+    this.closers.push(closer);
+  }
+
+  async close() {
+    const results = await Promise.allSettled(this.closers.reverse().map((close) => close()));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+}

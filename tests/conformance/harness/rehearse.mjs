@@ -1,0 +1,32 @@
+// The kind `rehearse` for BullMQ's own worker: the same payload does the same as in roadie.
+
+export function rehearse({ UnrecoverableError, DelayedError }) {
+  return async (job, token) => {
+    if (job.name !== 'rehearse') throw new UnrecoverableError(`no handler for kind \`${job.name}\``);
+    const { act, failures = 0, value = null, message = 'as asked', steps, stepMs, afterMs } = job.data;
+    const attempt = job.attemptsMade + 1;
+    if (attempt <= failures) throw new Error(`attempt ${attempt} fails as asked`);
+    switch (act) {
+      case 'return':
+        return value;
+      case 'fail':
+        throw new Error(message);
+      case 'discard':
+        throw new UnrecoverableError(message);
+      case 'panic':
+        throw new Error('panicked: panics as asked');
+      case 'postpone':
+        if (job.attemptsStarted > 1) return 'came back';
+        await job.moveToDelayed(Date.now() + afterMs, token);
+        throw new DelayedError();
+      case 'steps':
+        for (let step = 1; step <= steps; step += 1) {
+          await new Promise((resolve) => setTimeout(resolve, stepMs));
+          await job.updateProgress({ step, of: steps });
+        }
+        return { steps, resumedAt: 0 };
+      default:
+        throw new UnrecoverableError(`unknown act ${act}`);
+    }
+  };
+}

@@ -1,0 +1,85 @@
+// Real BullMQ clients against the real roadie.
+//
+//   node run.mjs [--version 5|6] [--worker roadie|node] [--with-node] [case …]
+//
+// Without a case all run, with both versions. `--worker node` runs the same cases against BullMQ's
+// own worker, `--with-node` against both: what differs there is roadie's to explain.
+// ROADIE_BIN names the binary (default: the debug build), ROADIE_TEST_REDIS_SERVER the Redis server.
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Bench } from './harness/bench.mjs';
+import { VERSIONS } from './harness/clients.mjs';
+import { within } from './harness/deadline.mjs';
+import { startRedis } from './harness/redis.mjs';
+import { printTable } from './harness/table.mjs';
+
+const FEATURE_MS = 40_000;
+const here = import.meta.dirname;
+
+const { values: flags, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    version: { type: 'string', multiple: true },
+    worker: { type: 'string', default: 'roadie' },
+    'with-node': { type: 'boolean', default: false },
+    'end-with-stdin': { type: 'boolean', default: false },
+  },
+});
+if (flags['end-with-stdin']) process.stdin.on('end', () => process.exit(1)).resume();
+
+const binary = resolve(process.env.ROADIE_BIN ?? join(here, '../../target/debug/roadie'));
+if (!existsSync(binary)) fail(`there is no ${binary}; build it, or name it in ROADIE_BIN`);
+const known = (await readdir(join(here, 'cases'))).map((file) => file.replace(/\.mjs$/, '')).sort();
+const cases = named.length ? named : known;
+for (const name of cases) {
+  if (!known.includes(name)) fail(`there is no case ${name}; there are: ${known.join(', ')}`);
+}
+const columns = (flags['with-node'] ? ['roadie', 'node'] : [flags.worker]).flatMap((worker) =>
+  (flags.version ?? VERSIONS).map((version) => ({ worker, version })),
+);
+
+const folder = await mkdtemp(join(tmpdir(), 'roadie-conformance-'));
+const redis = await startRedis(folder);
+const rows = [];
+for (const name of cases) {
+  const { features } = await import(`./cases/${name}.mjs`);
+  for (const [feature, body] of Object.entries(features)) {
+    const row = { feature: `${name}: ${feature}`, cells: [] };
+    for (const column of columns) row.cells.push(await play(row.feature, body, column));
+    rows.push(row);
+  }
+}
+await redis.stop();
+await rm(folder, { recursive: true, force: true });
+printTable(rows, columns);
+const failed = rows.flatMap((row) => row.cells).filter((cell) => cell.error);
+process.exit(failed.length === 0 ? 0 : 1);
+
+/** Runs one feature with one client version against one worker. */
+async function play(title, body, { worker, version }) {
+  const started = performance.now();
+  const bench = await Bench.open({ version, worker, redis, binary, folder });
+  let error;
+  try {
+    await within(body(bench), 'the feature ends', FEATURE_MS);
+  } catch (caught) {
+    error = caught;
+  }
+  try {
+    await bench.close();
+  } catch (caught) {
+    error ??= caught;
+  }
+  if (error) {
+    console.error(`FAILED ${title} (${worker}, BullMQ ${version})\n${error.stack}\n`);
+  }
+  return { error, ms: Math.round(performance.now() - started), notes: bench.notes };
+}
+
+function fail(text) {
+  console.error(text);
+  process.exit(2);
+}
