@@ -311,6 +311,9 @@ impl Reserved {
                 reason,
                 ..
             } if self.stock_retry() => Some(Verdict::Retry(clip(reason))),
+            Transition::Retry { delay: None, .. } if self.lifo() => {
+                self.moved(self.job.move_to_wait(None).await.map(drop), "retry a job")?
+            }
             Transition::Retry { delay, .. } => {
                 self.delay_until(now_ms.saturating_add(millis(delay.unwrap_or_default())))
                     .await?
@@ -344,7 +347,14 @@ impl Reserved {
     fn stock_retry(&self) -> bool {
         let options = self.job.opts();
         let attempts = options.attempts.unwrap_or(0);
-        options.backoff.is_none() && self.attempts_made().saturating_add(1) < attempts
+        options.backoff.is_none()
+            && !self.lifo()
+            && self.attempts_made().saturating_add(1) < attempts
+    }
+
+    /// Whether it waits in front of the others, which the crate's own retry forgets.
+    fn lifo(&self) -> bool {
+        self.job.opts().lifo.unwrap_or(false)
     }
 
     async fn delay_until(&self, due_ms: u64) -> Result<Option<Verdict>, QueueError> {
