@@ -16,6 +16,7 @@ export class Bench {
     bench.bullmq = bullmq(version);
     bench.folder = await mkdtemp(join(folder, 'bench-'));
     bench.closers = [];
+    bench.children = [];
     bench.notes = [];
     return bench;
   }
@@ -76,6 +77,11 @@ export class Bench {
 
   onClose(closer) {
     this.closers.push(closer);
+  }
+
+  /** The last that each child process said. */
+  lastWords() {
+    return this.children.map((child) => child.output.split('\n').slice(-20).join('\n')).join('\n');
   }
 
   async close() {

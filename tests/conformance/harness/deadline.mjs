@@ -8,7 +8,7 @@ const LOOK_EVERY_MS = 5;
 export async function within(promise, what, ms = PATIENCE_MS) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${typeof what === 'function' ? what() : what}`)), ms);
   });
   try {
     return await Promise.race([promise, late]);

@@ -32,7 +32,7 @@ export class Recorder {
       this.looks.add(look);
       look();
     });
-    return within(met, `${what}; seen ${this.summary()}`, ms).finally(() => this.looks.delete(look));
+    return within(met, () => `${what}; seen ${this.summary()}`, ms).finally(() => this.looks.delete(look));
   }
 
   /** Waits until every one of these jobs has completed or failed for good. */

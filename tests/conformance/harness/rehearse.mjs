@@ -3,6 +3,7 @@
 export function rehearse({ UnrecoverableError, DelayedError }) {
   return async (job, token) => {
     if (job.name !== 'rehearse') throw new UnrecoverableError(`no handler for kind \`${job.name}\``);
+    if (!decodes(job.data)) throw new UnrecoverableError('the payload does not decode');
     const { act, failures = 0, value = null, message = 'as asked', steps, stepMs, afterMs } = job.data;
     const attempt = job.attemptsMade + 1;
     if (attempt <= failures) throw new Error(`attempt ${attempt} fails as asked`);
@@ -15,6 +16,9 @@ export function rehearse({ UnrecoverableError, DelayedError }) {
         throw new UnrecoverableError(message);
       case 'panic':
         throw new Error('panicked: panics as asked');
+      case 'hang':
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        throw new Error('timed out');
       case 'postpone':
         if (job.attemptsStarted > 1) return 'came back';
         await job.moveToDelayed(Date.now() + afterMs, token);
@@ -26,7 +30,13 @@ export function rehearse({ UnrecoverableError, DelayedError }) {
         }
         return { steps, resumedAt: 0 };
       default:
-        throw new UnrecoverableError(`unknown act ${act}`);
+        throw new Error(`no rehearsal of ${act}`);
     }
   };
+}
+
+const NEEDS = { return: [], fail: [], discard: [], panic: [], hang: [], postpone: ['afterMs'], steps: ['steps', 'stepMs'] };
+
+function decodes(data) {
+  return NEEDS[data?.act]?.every((field) => Number.isInteger(data[field])) ?? false;
 }

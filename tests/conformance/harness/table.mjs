@@ -6,7 +6,7 @@ export function printTable(rows, columns) {
     `${error ? 'FAILED' : 'ok'} ${(ms / 1000).toFixed(1)} s${notes.length ? `, ${notes.join(', ')}` : ''}`;
   const lines = [
     ['feature', ...columns.map(title)],
-    ...rows.map((row) => [row.feature, ...row.cells.map(cell)]),
+    ...rows.map((row) => [row.feature, ...columns.map((_, at) => (row.cells[at] ? cell(row.cells[at]) : '–'))]),
   ];
   const widths = lines[0].map((_, at) => Math.max(...lines.map((line) => line[at].length)));
   for (const line of lines) {

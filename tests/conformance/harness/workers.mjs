@@ -18,10 +18,12 @@ export function roadie(bench, args) {
     'database.url': `sqlite://${join(bench.folder, 'catalogue.db')}`,
   };
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
-  return new Child(bench.binary, [...args, ...flags], { env: environment(), cwd: bench.folder });
+  const child = new Child(bench.binary, [...args, ...flags], { env: environment(), cwd: bench.folder });
+  bench.children.push(child);
+  return child;
 }
 
-export async function startRoadie(bench, { queue, slots = 8, settings = {} }) {
+export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit = 0 }) {
   const own = {
     'worker.rehearsals': 'true',
     'worker.grace_period': '10s',
@@ -34,7 +36,7 @@ export async function startRoadie(bench, { queue, slots = 8, settings = {} }) {
   return {
     stop: async () => {
       const code = await child.stop();
-      if (code !== 0) throw new Error(`roadie ended with ${code}:\n${child.output}`);
+      if (code !== exit) throw new Error(`roadie ended with ${code}:\n${child.output}`);
     },
   };
 }
