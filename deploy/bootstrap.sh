@@ -45,7 +45,8 @@ system_packages() {
     has apt-get && as_root true || return 1
     say "install     $* with apt-get ($why)"
     as_root apt-get -qq update >&2 || say "            the package lists could not be renewed"
-    as_root apt-get -qq install -y --no-install-recommends "$@" </dev/null >&2
+    as_root apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" \
+        </dev/null >/dev/null
 }
 
 # Cargo, and new enough.
@@ -60,7 +61,7 @@ need_rust() {
 
 # A C compiler: the linker of Rust, and what SQLite and the cryptography are built with.
 need_cc() {
-    if has cc && has ar; then
+    if has cc; then
         return
     fi
     system_packages "a C compiler, to build SQLite and the cryptography" gcc libc6-dev || true
@@ -106,7 +107,7 @@ unpacked() {
     if [ -f "$cache/$name/.complete" ]; then
         return
     fi
-    has apt-get && has dpkg && mkdir -p "$cache" || return 1
+    has apt-get && has dpkg && (umask 022 && mkdir -p "$cache") || return 1
     local work
     work=$(mktemp -d "$cache/unpack.XXXXXX") || return 1
     (
@@ -176,7 +177,7 @@ need_redis() {
         say "redis       $redis_server"
         return
     fi
-    redis_server=$cache/meebis/bin/meebis
+    redis_server=$(command -v meebis || printf %s "$cache/meebis/bin/meebis")
     if ! [ -x "$redis_server" ]; then
         say "build       meebis with cargo, because there is no other Redis server (about a minute)"
         cargo install --quiet --locked --root "$cache/meebis" meebis >&2 || return 1

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Every check and every test; `tests/run.sh FILTER` runs only the tests whose name contains FILTER.
-# REQUIRE_ALL=1 (set where CI=true) makes a skipped part a failure.
+# REQUIRE_ALL=1 (set where CI=true) makes a skipped part a failure. Servers of one's own can be named
+# with ROADIE_TEST_REDIS_SERVER (a program) and TEST_POSTGRES_URL (one that may make databases).
+
 # Stages and traps call the functions.
 # shellcheck disable=SC2317,SC2329
 set -euo pipefail
@@ -85,7 +87,7 @@ start_postgres() {
     as_postgres "$postgres_bin/pg_ctl" -D "$home/data" -w -t 30 -l "$home/log" -o "-k $home \
         -c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
         -c max_connections=200" start >/dev/null || { cat "$home/log" && return 1; }
-    export ROADIE_TEST_POSTGRES_URL="postgres://postgres@localhost/postgres?host=$home"
+    export TEST_POSTGRES_URL="postgres://postgres@localhost/postgres?host=$home"
 }
 
 scripts() {
@@ -136,12 +138,16 @@ if [ -z "$filter" ]; then
 fi
 
 printf '\n== servers and clients for the tests\n'
-if need_redis; then
+if [ -n "${ROADIE_TEST_REDIS_SERVER:-}" ]; then
+    say "redis       $ROADIE_TEST_REDIS_SERVER (as told)"
+elif need_redis; then
     export ROADIE_TEST_REDIS_SERVER="$redis_server"
 else
     skip "tests with Redis" "no Redis server could be found or installed"
 fi
-if ! start_postgres; then
+if [ -n "${TEST_POSTGRES_URL:-}" ]; then
+    say "postgres    as told by TEST_POSTGRES_URL"
+elif ! start_postgres; then
     skip "tests with PostgreSQL" "no PostgreSQL could be found, unpacked or started"
 fi
 if ! [ -f tests/conformance/package.json ]; then
@@ -149,7 +155,7 @@ if ! [ -f tests/conformance/package.json ]; then
 elif need_node; then
     stage "packages of the BullMQ clients" node_packages
 else
-    skip "tests with BullMQ's own clients" "Node 18 with npm is not installed, and root is needed for it"
+    skip "tests with BullMQ's own clients" "Node 18 with npm is not there and could not be installed"
 fi
 
 stage "tests" cargo test --workspace --locked ${filter:+"$filter"}

@@ -5,8 +5,8 @@
 //!
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
-//! - [`registry`]: kind → handler;
-//! - [`photos`], [`rehearsal`]: the handlers, one file per kind, named as the kind;
+//! - [`mod@registry`]: kind → handler;
+//! - [`photos`], `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - [`samples`]: photos for demos and tests.
@@ -17,7 +17,7 @@ pub mod job;
 pub mod photos;
 mod pixels;
 pub mod registry;
-pub mod rehearsal;
+mod rehearsal;
 pub mod samples;
 
 pub use context::{Cancel, CancelReason, JobContext, JobInfo, JobPort};

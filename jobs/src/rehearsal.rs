@@ -16,7 +16,7 @@ use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
 /// Safe to repeat because: it touches nothing else.
 /// Gives up when: told to.
 #[derive(Debug, Deserialize)]
-pub struct Rehearse {
+pub(crate) struct Rehearse {
     #[serde(flatten)]
     act: Act,
     /// Attempts that fail before the act is played.

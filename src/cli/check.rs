@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use roadie_jobs::effects::Folders;
 use roadie_jobs::effects::catalogue::Catalogue;
 
-use super::{error_line, open_queues, say};
+use super::{open_queues, say};
 use crate::config::{Config, redact_url};
 use crate::daemon::{catalogue_options, objects};
+use crate::observe::logs::{error_line, one_line};
 
 /// Check configuration, Redis, database and object store. All faults are named, not only the first.
 #[derive(Debug, clap::Args)]
@@ -47,7 +48,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
 }
 
 async fn redis(config: &Config) -> Result<String, String> {
-    let queues = open_queues(config).await.map_err(|e| format!("{e:#}"))?;
+    let queues = open_queues(config).await.map_err(|e| one_line(e.chain()))?;
     let rtt = crate::queue::ping(&queues)
         .await
         .map_err(|e| error_line(&e))?;
@@ -81,7 +82,7 @@ async fn database(config: &Config) -> Result<String, String> {
 }
 
 async fn store(config: &Config) -> Result<String, String> {
-    let objects = objects(config).map_err(|e| format!("{e:#}"))?;
+    let objects = objects(config).map_err(|e| one_line(e.chain()))?;
     objects.probe().await.map_err(|e| error_line(&e))
 }
 

@@ -310,6 +310,26 @@ mod tests {
     }
 
     #[test]
+    fn the_files_beside_the_defaults_are_valid() {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
+        let secrets = [
+            ("ROADIE_OBJECTS__ACCESS_KEY_ID".to_owned(), "id".to_owned()),
+            (
+                "ROADIE_OBJECTS__SECRET_ACCESS_KEY".to_owned(),
+                "secret".to_owned(),
+            ),
+        ];
+        for name in ["demo.toml", "production.toml"] {
+            let sources = Sources {
+                file: Some(folder.join(name)),
+                environment: secrets.clone().into_iter().collect(),
+                flags: Vec::new(),
+            };
+            sources.load().unwrap();
+        }
+    }
+
+    #[test]
     fn established_names_are_understood() {
         let config = load(
             &[

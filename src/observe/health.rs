@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::logs;
 use crate::queue;
 use crate::worker::Engine;
 
@@ -39,7 +40,7 @@ pub(crate) async fn ready(engine: &Engine, draining: bool) -> Vec<Check> {
         queue::ping(&engine.queues)
             .await
             .map(drop)
-            .map_err(|e| crate::cli::error_line(&e))
+            .map_err(|e| logs::error_line(&e))
     };
     let catalogue = async {
         engine
@@ -47,7 +48,7 @@ pub(crate) async fn ready(engine: &Engine, draining: bool) -> Vec<Check> {
             .catalogue
             .ping()
             .await
-            .map_err(|e| crate::cli::error_line(&e))
+            .map_err(|e| logs::error_line(&e))
     };
     let (redis, catalogue) = tokio::join!(within(redis), within(catalogue));
     let accepting = if draining {

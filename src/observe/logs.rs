@@ -30,3 +30,38 @@ pub fn install(log: &Log) -> anyhow::Result<()> {
     };
     installed.map_err(|e| anyhow::anyhow!("install the log subscriber: {e}"))
 }
+
+/// An error and its causes in one line. Libraries like to repeat a cause in their own message; it is
+/// said once.
+pub fn one_line<T: ToString>(chain: impl IntoIterator<Item = T>) -> String {
+    chain.into_iter().fold(String::new(), |line, cause| {
+        let cause = cause.to_string();
+        match line.as_str() {
+            "" => cause,
+            said if said.ends_with(&cause) => line,
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
+/// See [`one_line`].
+pub fn error_line(error: &(dyn std::error::Error + 'static)) -> String {
+    one_line(std::iter::successors(Some(error), |error| error.source()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        for (chain, line) in [
+            (vec!["a"], "a"),
+            (vec!["a", "b"], "a: b"),
+            (vec!["a: b", "b", "b"], "a: b"),
+            (vec!["a: b", "c"], "a: b: c"),
+        ] {
+            assert_eq!(one_line(chain), line);
+        }
+    }
+}

@@ -7,6 +7,7 @@ use roadie_jobs::{Backoff, CancelReason, Decision};
 use serde_json::Value;
 
 use super::backoff;
+use crate::observe::logs::one_line;
 use crate::queue::reserved::{RetryOptions, Transition};
 
 /// How one attempt ended.
@@ -162,7 +163,7 @@ fn retry(
     Decided {
         transition: Transition::Retry {
             delay,
-            reason: reason(&chain),
+            reason: one_line(&chain),
             chain,
         },
         label: Label::Retried,
@@ -198,17 +199,12 @@ fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
 fn bury(dead: DeadReason, chain: Vec<String>) -> Decided {
     Decided {
         transition: Transition::Bury {
-            reason: reason(&chain),
+            reason: one_line(&chain),
             chain,
         },
         label: Label::Dead,
         dead: Some(dead),
     }
-}
-
-/// One line: the error with its causes.
-fn reason(chain: &[String]) -> String {
-    chain.join(": ")
 }
 
 #[cfg(test)]

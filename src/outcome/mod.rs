@@ -1,6 +1,6 @@
 //! 3 · Result → completed | retried | postponed | released | dead.
 //!
-//! - [`decide`]: outcome → transition, pure;
+//! - [`mod@decide`]: outcome → transition, pure;
 //! - [`backoff`]: how long a failed job rests, pure;
 //! - [`dead_letter`]: what is kept of a job that died;
 //! - here: the one place that carries a decision out, counts it and logs it.
@@ -10,7 +10,6 @@ mod dead_letter;
 mod decide;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use roadie_jobs::effects::catalogue::FailedAttempt;
 
@@ -19,18 +18,16 @@ use crate::queue::QueueError;
 use crate::queue::reserved::{RetryOptions, Settled, Transition};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
+use crate::worker::patience::patiently;
 pub use dead_letter::fingerprint;
 pub use decide::{Decided, Facts, Label, Outcome, decide};
-
-/// Pause between tries while Redis does not answer.
-const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Carries out what becomes of an attempt. Returns when the queue has taken it, or when the lease
 /// is lost and the job is somebody else's.
 pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
     let producer = match outcome {
         Outcome::Completed(_) => RetryOptions::default(),
-        _ => patiently(attempt, || attempt.reserved.retry_options())
+        _ => insist(attempt, || attempt.reserved.retry_options())
             .await
             .unwrap_or_default(),
     };
@@ -59,7 +56,7 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
         transition,
         Transition::Retry { .. } | Transition::Bury { .. }
     ) {
-        let noted = patiently(attempt, || attempt.reserved.note_failure(transition, now())).await;
+        let noted = insist(attempt, || attempt.reserved.note_failure(transition, now())).await;
         match noted.flatten() {
             None => return abandon(attempt).await,
             Some(timeline) => {
@@ -70,7 +67,7 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
             }
         }
     }
-    match patiently(attempt, || attempt.reserved.settle(transition, now())).await {
+    match insist(attempt, || attempt.reserved.settle(transition, now())).await {
         Some(settled) => settled,
         None => abandon(attempt).await,
     }
@@ -84,20 +81,12 @@ async fn abandon(attempt: &Attempt) -> Settled {
 }
 
 /// Repeats an operation while Redis does not answer; none: the lease was lost meanwhile.
-async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
+async fn insist<T, F: Future<Output = Result<T, QueueError>>>(
     attempt: &Attempt,
     operation: impl Fn() -> F,
 ) -> Option<T> {
-    loop {
-        match operation().await {
-            Ok(value) => return Some(value),
-            Err(error) => tracing::debug!(%error, "Redis did not answer; trying again"),
-        }
-        if attempt.cancel.reason() == Some(roadie_jobs::CancelReason::LeaseLost) {
-            return None;
-        }
-        tokio::time::sleep(PATIENCE).await;
-    }
+    let lost = || attempt.cancel.reason() == Some(roadie_jobs::CancelReason::LeaseLost);
+    patiently(lost, operation).await.ok()
 }
 
 /// The attempts that failed, oldest first; lines that are not ours are skipped.

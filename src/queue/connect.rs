@@ -24,7 +24,12 @@ pub(super) async fn open(
         url: redact_url(redis.url.reveal()),
         source: Box::new(source),
     };
-    // The crate itself would try for many seconds; a wrong address should say so soon.
+    // The crate itself would try for many seconds without saying why.
+    redis::Client::open(options.url.as_str())
+        .map_err(|error| failed(error.into()))?
+        .get_multiplexed_async_connection()
+        .await
+        .map_err(|error| failed(error.into()))?;
     let opening = RedisConnection::new_managed_only(options);
     match tokio::time::timeout(Duration::from_secs(10), opening).await {
         Ok(result) => result.map_err(failed),

@@ -51,6 +51,8 @@ pub enum FeedEvent {
         /// BullMQ's reason.
         error: String,
     },
+    /// The queue could not be read or written; the crate tries again by itself.
+    Trouble(String),
 }
 
 impl Feed {
@@ -120,6 +122,9 @@ impl Feed {
 
     /// Reserves at most this many jobs at once; at least one.
     pub fn set_slots(&self, slots: usize) {
+        // The crate only wakes its fetcher when the number grows, and loses a wake-up that comes
+        // between the fetcher's look and its wait; so it is woken every time.
+        self.worker.set_concurrency(slots.saturating_sub(1).max(1));
         self.worker.set_concurrency(slots.max(1));
     }
 
@@ -143,6 +148,7 @@ impl Feed {
                         return Some(FeedEvent::FailedUnseen { id: job_id, error });
                     }
                 }
+                WorkerEvent::Error(error) => return Some(FeedEvent::Trouble(error)),
                 WorkerEvent::Closed => return None,
                 _ => {}
             }

@@ -2,7 +2,7 @@
 //!
 //! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
 //! - [`stack`]: the layers around every handler;
-//! - [`attempt`], [`port`]: one attempt, and what the engine does for it;
+//! - [`attempt`], [`port`]: one attempt, and what the engine does for it; [`patience`]: outages;
 //! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
@@ -11,6 +11,7 @@ pub(crate) mod attempt;
 mod backend;
 mod lease;
 pub(crate) mod panics;
+pub(crate) mod patience;
 mod port;
 mod shares;
 pub(crate) mod slots;
@@ -38,6 +39,8 @@ use crate::queue::{QueueError, Queues};
 
 /// How often slots are divided anew between queues.
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
+/// How often an outage is mentioned.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often a stopping process looks whether its jobs are done.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -215,9 +218,21 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
     }
 }
 
-/// Buries what failed without passing through a handler.
+/// Listens to what a feed tells beside its jobs.
 async fn watch(engine: Arc<Engine>, queue: String, feed: Arc<Feed>) {
-    while let Some(FeedEvent::FailedUnseen { id, error }) = feed.next_event().await {
-        outcome::bury_unseen(&engine, &queue, &id, &error).await;
+    let mut warned: Option<Instant> = None;
+    while let Some(event) = feed.next_event().await {
+        match event {
+            FeedEvent::FailedUnseen { id, error } => {
+                outcome::bury_unseen(&engine, &queue, &id, &error).await;
+            }
+            // An outage says so once in a while, not at every try.
+            FeedEvent::Trouble(error) => {
+                if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                    warned = Some(Instant::now());
+                    tracing::warn!(queue, error, "trouble with the queue; trying again");
+                }
+            }
+        }
     }
 }

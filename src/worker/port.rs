@@ -14,13 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use super::attempt::Pulse;
+use super::patience::patiently;
 use crate::queue::reserved::Reserved;
 use crate::queue::{NewJob, QueueError};
 
 /// Progress is published at most once in this time (four times a second), and at the end.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
-/// Pause between tries while Redis does not answer.
-const PATIENCE: Duration = Duration::from_millis(300);
 /// A claim outlives a crash of its holder for long enough that the holder is recovered first.
 const CLAIM_LEASES: u32 = 4;
 
@@ -100,23 +99,17 @@ impl Port {
         format!("{}/{}", self.reserved.queue(), self.reserved.id())
     }
 
-    /// Repeats an operation while Redis does not answer: an outage pauses a job and does not fail
-    /// it. Ends when the job is asked to stop, e.g. because its lease was lost meanwhile.
+    /// Repeats an operation while Redis does not answer, until the job is asked to stop.
     async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
         &self,
         operation: impl Fn() -> F,
-    ) -> anyhow::Result<T> {
-        loop {
-            let error = match operation().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            tracing::debug!(%error, "Redis did not answer; trying again");
-            tokio::select! {
-                () = tokio::time::sleep(PATIENCE) => self.pulse.beat(),
-                () = self.cancel.cancelled() => return Err(error.into()),
-            }
-        }
+    ) -> Result<T, QueueError> {
+        let stopped = || {
+            // A job that waits for Redis is not silent.
+            self.pulse.beat();
+            self.cancel.reason().is_some()
+        };
+        patiently(stopped, operation).await
     }
 }
 
@@ -164,7 +157,7 @@ impl JobPort for Port {
     }
 
     async fn load_checkpoint(&self) -> anyhow::Result<Option<Value>> {
-        self.patiently(|| self.reserved.load_checkpoint()).await
+        Ok(self.patiently(|| self.reserved.load_checkpoint()).await?)
     }
 
     async fn save_checkpoint(&self, checkpoint: Value) -> anyhow::Result<()> {

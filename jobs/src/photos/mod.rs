@@ -1,6 +1,6 @@
 //! Photo scans: from a folder or a bucket to the catalogue.
 //!
-//! - [`ScanFolder`], [`ScanS3`]: the kinds;
+//! - `scan_folder`, `scan_s3`: the kinds;
 //! - `scan`: the loop that they share: page, read, record, checkpoint, report;
 //! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
 //! - `progress`: what web tiers poll; `takeout`: Google's sidecars.
@@ -14,5 +14,5 @@ mod scan_s3;
 mod takeout;
 
 pub use scan::SCAN_RESULTS;
-pub use scan_folder::ScanFolder;
-pub use scan_s3::ScanS3;
+pub(crate) use scan_folder::ScanFolder;
+pub(crate) use scan_s3::ScanS3;

@@ -25,7 +25,7 @@ pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "un
 /// What a scan returns: the web application's `LastScanResult`, and what it found file by file.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ScanResult {
+pub(crate) struct ScanResult {
     /// `folder` or `s3`.
     pub scan_type: &'static str,
     /// Unix milliseconds.

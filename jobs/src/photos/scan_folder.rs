@@ -20,7 +20,7 @@ use crate::job::{Job, JobError, Timeout};
 /// the user is running.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ScanFolder {
+pub(crate) struct ScanFolder {
     user_id: i64,
     path: String,
     #[serde(default)]

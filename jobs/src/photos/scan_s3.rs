@@ -18,7 +18,7 @@ use crate::job::{Job, JobError, Timeout};
 /// Gives up when: the bucket is not there or access is denied, or another scan of the user is running.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ScanS3 {
+pub(crate) struct ScanS3 {
     user_id: i64,
     bucket: String,
     #[serde(default)]

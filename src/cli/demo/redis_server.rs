@@ -31,9 +31,10 @@ impl RedisServer {
         let socket = data.join("redis.sock");
         let log = std::fs::File::create(data.join("redis.log")).context("make the log of Redis")?;
         let mut command = Command::new(&program);
-        command.args(["--port", "0", "--unixsocket"]).arg(&socket);
-        // Only the real ones know what persistence is.
+        command.arg("--unixsocket").arg(&socket);
+        // meebis opens no port beside a socket, and knows nothing of persistence.
         if program.file_name().is_some_and(|name| name != "meebis") {
+            command.args(["--port", "0"]);
             command.args([
                 "--unixsocketperm",
                 "700",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::options::{Backend, CatalogueOptions, creating, sqlite_file, without_secrets};
 use super::{Catalogue, CatalogueError};
@@ -58,6 +58,17 @@ async fn open(
         source,
     };
     let connect = connect_options(url).map_err(opened)?;
+    // A pool that cannot connect only says that it timed out; a first connection says why.
+    match timeout(
+        options.acquire_timeout,
+        AnyConnection::connect_with(&connect),
+    )
+    .await
+    {
+        Ok(Ok(first)) => first.close().await.map_err(opened)?,
+        Ok(Err(error)) => return Err(opened(error)),
+        Err(_) => return Err(opened(sqlx::Error::PoolTimedOut)),
+    }
     let limit_ms = options.statement_timeout.as_millis();
     AnyPoolOptions::new()
         .max_connections(options.pool_size.max(1))
