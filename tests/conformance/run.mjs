@@ -74,17 +74,17 @@ async function play(title, body, { worker, version }) {
   const bench = await Bench.open({ version, worker, redis, binary, folder });
   let error;
   try {
-    await within(body(bench), 'the feature ends', FEATURE_MS);
+    await within(Promise.race([body(bench), bench.failed]), 'the feature ends', FEATURE_MS);
   } catch (caught) {
     error = caught;
+    const words = await within(bench.lastWords(), 'last words').catch(String);
+    console.error(`FAILED ${title} (${worker}, BullMQ ${version})\n${error.stack}\n${words}\n`);
   }
   try {
     await bench.close();
   } catch (caught) {
     error ??= caught;
-  }
-  if (error) {
-    console.error(`FAILED ${title} (${worker}, BullMQ ${version})\n${error.stack}\n${bench.lastWords()}`);
+    console.error(`FAILED at the end of ${title} (${worker}, BullMQ ${version})\n${caught.stack}\n`);
   }
   return { error, ms: Math.round(performance.now() - started), notes: bench.notes };
 }

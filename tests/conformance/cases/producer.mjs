@@ -19,9 +19,9 @@ function consumer(bench, queue, run = () => ({ seen: true })) {
 }
 
 async function enqueue(bench, ...args) {
-  const { code, output } = await bench.cli('enqueue', ...args);
+  const { code, output, stdout } = await bench.cli('enqueue', ...args);
   assert.equal(code, 0, output);
-  return output.split('\n').at(-1);
+  return stdout;
 }
 
 /** The worker is BullMQ's in any case. */

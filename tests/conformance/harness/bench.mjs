@@ -17,7 +17,10 @@ export class Bench {
     bench.folder = await mkdtemp(join(folder, 'bench-'));
     bench.closers = [];
     bench.children = [];
+    bench.queues = [];
     bench.notes = [];
+    bench.failed = new Promise((_, reject) => (bench.fail = reject));
+    bench.failed.catch(() => {});
     return bench;
   }
 
@@ -33,6 +36,7 @@ export class Bench {
   async queue(name = 'rehearsals', options = {}) {
     const queue = new this.bullmq.Queue(name, { ...this.options(), ...options });
     this.onClose(() => queue.close());
+    this.queues.push(queue);
     await queue.waitUntilReady();
     return queue;
   }
@@ -61,11 +65,11 @@ export class Bench {
     return { queue, events };
   }
 
-  /** Runs the roadie command line; answers its exit code and output. */
+  /** Runs the roadie command line; answers its exit code and what it said. */
   async cli(...args) {
     const child = roadie(this, args);
     const code = await child.ended;
-    return { code, output: child.output.trim() };
+    return { code, output: child.output, stdout: child.stdout.trim() };
   }
 
   /** Redis itself, as an application sees it. */
@@ -79,9 +83,13 @@ export class Bench {
     this.closers.push(closer);
   }
 
-  /** The last that each child process said. */
-  lastWords() {
-    return this.children.map((child) => child.output.split('\n').slice(-20).join('\n')).join('\n');
+  /** After a failure: what is in the queues, and the last that each child process said. */
+  async lastWords() {
+    const counts = await Promise.all(
+      this.queues.map(async (queue) => `${queue.name}: ${JSON.stringify(await queue.getJobCounts())}`),
+    );
+    const said = this.children.map((child) => child.output.split('\n').slice(-20).join('\n'));
+    return [...counts, ...said].join('\n');
   }
 
   async close() {

@@ -12,6 +12,7 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]]) {
 export class Child {
   constructor(program, args, options = {}) {
     this.output = '';
+    this.stdout = '';
     this.process = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
     running.add(this);
     this.ended = new Promise((resolve, reject) => {
@@ -27,6 +28,7 @@ export class Child {
     this.ended.catch(() => {});
     const keep = (bytes) => (this.output += bytes);
     this.process.stdout.on('data', keep);
+    this.process.stdout.on('data', (bytes) => (this.stdout += bytes));
     this.process.stderr.on('data', keep);
   }
 

@@ -33,8 +33,13 @@ export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit
   const flags = Object.entries(own).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const child = roadie(bench, ['run', ...flags]);
   await child.says('serving');
+  let stopping = false;
+  child.ended.then((code) => {
+    if (!stopping) bench.fail(new Error(`roadie ended by itself with ${code}:\n${child.output}`));
+  });
   return {
     stop: async () => {
+      stopping = true;
       const code = await child.stop();
       if (code !== exit) throw new Error(`roadie ended with ${code}:\n${child.output}`);
     },
