@@ -24,6 +24,7 @@ use std::time::Duration;
 use apalis::prelude::{Monitor, WorkerBuilder};
 use roadie_jobs::{CancelReason, Effects, Registry};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -93,6 +94,7 @@ pub(crate) struct Crew {
     engine: Arc<Engine>,
     feeds: BTreeMap<String, Arc<Feed>>,
     monitor: Option<Monitor>,
+    divider: Option<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -131,6 +133,7 @@ impl Crew {
             engine,
             feeds,
             monitor: Some(monitor),
+            divider: None,
         })
     }
 
@@ -153,9 +156,8 @@ impl Crew {
                 Arc::clone(feed),
             ));
         }
-        self.engine
-            .control
-            .spawn(divide(Arc::clone(&self.engine), self.feeds.clone()));
+        let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
+        self.divider = Some(self.engine.control.spawn(divider));
         Ok(())
     }
 
@@ -191,6 +193,9 @@ impl Crew {
 
     /// Closes the feeds; jobs must be settled before.
     pub(crate) async fn close(self) {
+        if let Some(divider) = self.divider {
+            divider.abort();
+        }
         futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
         self.engine.tracker.close();
     }

@@ -1,18 +1,16 @@
 //! Where a scan's files come from: page by page, in an order that is the same each time, so that a
 //! cursor says where to go on.
 
-use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+mod cursor;
+mod walk;
 
-use anyhow::Error;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
-use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
 use tokio::sync::mpsc;
 
-use super::takeout;
+pub(super) use cursor::Cursor;
+
 use crate::effects::catalogue::Provider;
 use crate::effects::{Entry, FolderWalk, ObjectError, ObjectInfo, Objects};
 use crate::job::JobError;
@@ -28,6 +26,8 @@ const READER: &str = "r1";
 
 /// Pages that the walk may be ahead of the reader.
 const PAGES_AHEAD: usize = 2;
+/// Folders that counting may be ahead of the report.
+const COUNTS_AHEAD: usize = 64;
 
 /// A tree of photos.
 #[derive(Clone, Debug)]
@@ -41,16 +41,6 @@ pub(super) enum Source {
         /// What the keys begin with.
         prefix: String,
     },
-}
-
-/// Where a listing stands: after this file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Cursor {
-    /// Folder and name, percent-encoded, so that any bytes survive.
-    File { folder: String, name: String },
-    /// The key.
-    Key { key: String },
 }
 
 /// One file of a page.
@@ -99,23 +89,29 @@ impl Source {
         }
     }
 
-    /// How many files a scan will deal with.
-    pub(super) async fn count(&self, objects: &Objects) -> Result<u64, JobError> {
+    /// How many files a scan will deal with. `so_far` hears of every change, because counting may
+    /// take minutes.
+    pub(super) async fn count(
+        &self,
+        objects: &Objects,
+        mut so_far: impl FnMut(u64),
+    ) -> Result<u64, JobError> {
+        let mut count = 0;
         match self {
             Self::Folder(folder) => {
-                let folder = folder.clone();
-                let count = || {
-                    FolderWalk::new(folder)
-                        .map(|entry| photos_in(&entry).count())
-                        .sum()
-                };
-                let count: usize = tokio::task::spawn_blocking(count).await.map_err(|error| {
-                    JobError::retry(Error::new(error).context("count the files"))
-                })?;
-                Ok(count as u64)
+                let (counts, mut counted) = mpsc::channel(COUNTS_AHEAD);
+                let walk = FolderWalk::new(folder.clone());
+                tokio::task::spawn_blocking(move || {
+                    let mut counts_of_folders = walk.map(|entry| photos_in(&entry).count() as u64);
+                    // Ends when nobody listens any more: the scan was stopped.
+                    counts_of_folders.all(|count| counts.blocking_send(count).is_ok())
+                });
+                while let Some(more) = counted.recv().await {
+                    count += more;
+                    so_far(count);
+                }
             }
             Self::Bucket { bucket, prefix } => {
-                let mut count = 0;
                 let mut after: Option<String> = None;
                 loop {
                     let page = objects.list(bucket, prefix, after.as_deref(), 1_000).await;
@@ -124,13 +120,15 @@ impl Source {
                         .iter()
                         .filter(|object| is_photo_name(&object.key))
                         .count() as u64;
+                    so_far(count);
                     match page.into_iter().next_back() {
                         Some(last) => after = Some(last.key),
-                        None => return Ok(count),
+                        None => break,
                     }
                 }
             }
         }
+        Ok(count)
     }
 
     /// Starts the listing after `cursor`.
@@ -140,7 +138,9 @@ impl Source {
                 let (pages, receiver) = mpsc::channel(PAGES_AHEAD);
                 let folder = folder.clone();
                 // Ends by itself when the receiver is dropped.
-                tokio::task::spawn_blocking(move || walk(folder, cursor.as_ref(), size, &pages));
+                tokio::task::spawn_blocking(move || {
+                    walk::walk(folder, cursor.as_ref(), size, &pages);
+                });
                 Pages::Walk(receiver)
             }
             (Self::Bucket { bucket, prefix }, cursor) => Pages::List {
@@ -247,158 +247,12 @@ fn photos_in(entry: &Entry) -> impl Iterator<Item = &OsString> {
         .filter(|name| is_photo_name(&name.to_string_lossy()))
 }
 
-fn walk(folder: PathBuf, cursor: Option<&Cursor>, size: usize, pages: &mpsc::Sender<Page>) {
-    let done = cursor.and_then(decode);
-    let mut items = Vec::with_capacity(size);
-    let mut last = None;
-    for entry in FolderWalk::new(folder) {
-        // Path order is walk order: it compares part by part.
-        if done
-            .as_ref()
-            .is_some_and(|(folder, _)| entry.folder < *folder)
-        {
-            continue;
-        }
-        if let Err(error) = &entry.files {
-            let reason = format!("the folder could not be opened: {error}");
-            items.push(unreadable(&entry.folder, &reason));
-            last = Some(encode(&entry.folder, OsStr::new("")));
-        }
-        let sidecars = sidecars_in(&entry);
-        for name in photos_in(&entry) {
-            let seen = done.as_ref().is_some_and(|(folder, done)| {
-                entry.folder == *folder && name.as_os_str() <= done.as_os_str()
-            });
-            if seen {
-                continue;
-            }
-            items.push(item_of_file(&entry.folder, name, &sidecars));
-            last = Some(encode(&entry.folder, name));
-            if items.len() == size
-                && let Some(cursor) = last.take()
-                && pages
-                    .blocking_send(Page {
-                        items: std::mem::take(&mut items),
-                        cursor,
-                    })
-                    .is_err()
-            {
-                return;
-            }
-        }
-    }
-    if let Some(cursor) = last {
-        // Nobody listens any more: the scan was stopped.
-        let _ = pages.blocking_send(Page { items, cursor });
-    }
-}
-
-/// Photo name → sidecar name, of one folder.
-fn sidecars_in(entry: &Entry) -> std::collections::HashMap<String, String> {
-    let names: Vec<&str> = entry
-        .files
-        .iter()
-        .flatten()
-        .filter_map(|name| name.to_str())
-        .collect();
-    let is_json = |name: &&str| {
-        name.rsplit_once('.')
-            .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("json"))
-    };
-    let sidecars: Vec<&str> = names.iter().copied().filter(is_json).collect();
-    if sidecars.is_empty() {
-        return std::collections::HashMap::new();
-    }
-    let photos: Vec<&str> = names
-        .into_iter()
-        .filter(|name| is_photo_name(name))
-        .collect();
-    takeout::pair(&photos, &sidecars)
-}
-
-fn item_of_file(
-    folder: &Path,
-    name: &OsStr,
-    sidecars: &std::collections::HashMap<String, String>,
-) -> Item {
-    let path = folder.join(name);
-    let sidecar = name
-        .to_str()
-        .and_then(|name| sidecars.get(name))
-        .map(|name| folder.join(name));
-    match revision(&path, sidecar.as_deref()) {
-        Ok(revision) => Item {
-            file_id: shown(&path),
-            name: name.to_string_lossy().into_owned(),
-            revision,
-            place: Place::Disk { path, sidecar },
-        },
-        Err(error) => unreadable(&path, &format!("the file could not be opened: {error}")),
-    }
-}
-
-fn unreadable(path: &Path, reason: &str) -> Item {
-    Item {
-        file_id: shown(path),
-        name: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
-        revision: String::new(),
-        place: Place::Nowhere(reason.to_owned()),
-    }
-}
-
-/// Size and modification time of the file and its sidecar.
-fn revision(path: &Path, sidecar: Option<&Path>) -> std::io::Result<String> {
-    let mut revision = READER.to_owned();
-    for path in std::iter::once(path).chain(sidecar) {
-        let meta = path.metadata()?;
-        let changed = meta
-            .modified()?
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        // Writing to a String cannot fail.
-        let _ = write!(revision, ":{}-{}", meta.len(), changed.as_nanos());
-    }
-    Ok(revision)
-}
-
-/// A path as text; bytes that are no UTF-8 are percent-encoded.
-fn shown(path: &Path) -> String {
-    path.to_str()
-        .map_or_else(|| escaped(path.as_os_str()), str::to_owned)
-}
-
-const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
-
-fn escaped(text: &OsStr) -> String {
-    match text.to_str() {
-        Some(text) => text.replace('%', "%25"),
-        None => percent_encode(text.as_bytes(), ESCAPED).to_string(),
-    }
-}
-
-fn encode(folder: &Path, name: &OsStr) -> Cursor {
-    Cursor::File {
-        folder: escaped(folder.as_os_str()),
-        name: escaped(name),
-    }
-}
-
-fn decode(cursor: &Cursor) -> Option<(PathBuf, OsString)> {
-    let text = |text: &str| OsString::from_vec(percent_decode_str(text).collect());
-    match cursor {
-        Cursor::File { folder, name } => Some((PathBuf::from(text(folder)), text(name))),
-        Cursor::Key { .. } => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
 
     #[test]
     fn photos_are_known_by_their_endings() {

@@ -176,7 +176,7 @@ impl<'a> Scan<'a> {
             }
             None => Checkpoint {
                 started_at: progress.started_at,
-                total: self.source.count(&effects.objects).await?,
+                total: self.count(progress).await?,
                 counts: Counts::default(),
                 cursor: None,
             },
@@ -210,6 +210,14 @@ impl<'a> Scan<'a> {
             duration,
             ..ScanResult::default()
         })
+    }
+
+    async fn count(&self, progress: &mut ScanProgress) -> Result<u64, JobError> {
+        let count = self.source.count(&self.cx.effects().objects, |so_far| {
+            progress.total_photos = so_far;
+            self.report(progress);
+        });
+        count.await
     }
 
     /// Reads and records one page; answers the new counts.
