@@ -178,7 +178,6 @@ async fn hand_over(
     let _ = jobs.send(reserved).await;
     match verdict.await {
         Ok(Verdict::Completed(value)) => Ok(value),
-        Ok(Verdict::Retry(reason)) => Err(Error::ProcessingError(reason)),
         Ok(Verdict::Dead(reason)) => Err(Error::Unrecoverable(reason)),
         // The job was moved already, or is not ours any more: leave it alone.
         Ok(Verdict::Moved) => Err(Error::Delayed),

@@ -42,6 +42,9 @@ use crate::queue::{QueueError, Queues};
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
 /// How often an outage is mentioned.
 const WARN_EVERY: Duration = Duration::from_secs(10);
+/// How often a queue is looked at while nobody has paused it, and while somebody has.
+const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
+const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
 /// How often a stopping process looks whether its jobs are done.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -155,6 +158,8 @@ impl Crew {
                 queue.clone(),
                 Arc::clone(feed),
             ));
+            let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
+            self.engine.control.spawn(follower);
         }
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.divider = Some(self.engine.control.spawn(divider));
@@ -220,6 +225,20 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
             feed.set_slots(*slots);
         }
         ticks.tick().await;
+    }
+}
+
+/// Looks after jobs that become due while a client has paused their queue, for as long as the
+/// process lives.
+async fn follow_pauses(queues: Queues, queue: String) {
+    loop {
+        let paused = queues.follow_pause(&queue).await.unwrap_or(false);
+        tokio::time::sleep(if paused {
+            FOLLOW_PAUSE_EVERY
+        } else {
+            LOOK_FOR_PAUSE_EVERY
+        })
+        .await;
     }
 }
 
