@@ -1,5 +1,6 @@
 // What a producer does to its jobs and its queue, beside adding.
 import assert from 'node:assert/strict';
+import { eventually } from '../harness/deadline.mjs';
 
 const ONCE = { attempts: 1 };
 const wish = (value, opts = {}) => ({ name: 'rehearse', data: { act: 'return', value }, opts: { ...ONCE, ...opts } });
@@ -165,6 +166,21 @@ export const features = {
     await queue.resume();
     await events.ended([job, waiting]);
     assert.equal((await queue.getJob(job.id)).attemptsMade, 2);
+  },
+
+  'what becomes due while the queue is paused runs after the pause': async (bench) => {
+    const { queue, events } = await bench.set();
+    await queue.pause();
+    const added = await queue.addBulk([wish('waiting'), wish('due', { delay: 50 })]);
+    await events.until('it is due', () => events.of('waiting', added[1].id).length > 0);
+    // BullMQ 5 renames `wait` to `paused`, and back over whatever is in `wait` by then.
+    const redis = bench.raw();
+    const key = (part) => `${bench.prefix}:rehearsals:${part}`;
+    await eventually('it is where the client keeps the others', async () =>
+      (await redis.exists(key('paused'))) === 0 || (await redis.exists(key('wait'))) === 0);
+    await queue.resume();
+    await events.ended(added);
+    assert.equal(order(events).length, 2);
   },
 
   'a job that is removed while it waits never runs': async (bench) => {
