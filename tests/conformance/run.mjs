@@ -5,8 +5,8 @@
 // Without a case all run, with both versions. `--worker node` runs the same cases against BullMQ's
 // own worker, `--with-node` against both: what differs there is roadie's to explain.
 // ROADIE_BIN names the binary (default: the debug build), ROADIE_TEST_REDIS_SERVER the Redis server.
-import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { existsSync, rmSync } from 'node:fs';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -43,6 +43,7 @@ const columns = (flags['with-node'] ? ['roadie', 'node'] : [flags.worker]).flatM
 );
 
 const folder = await mkdtemp(join(tmpdir(), 'roadie-conformance-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 const redis = await startRedis(folder);
 const rows = [];
 const turns = [];
@@ -63,7 +64,6 @@ const lanes = Array.from({ length: AT_ONCE }, async () => {
 });
 await Promise.all(lanes);
 await redis.stop();
-await rm(folder, { recursive: true, force: true });
 printTable(rows, columns);
 const failed = rows.flatMap((row) => row.cells).filter((cell) => cell?.error);
 process.exit(failed.length === 0 ? 0 : 1);

@@ -19,7 +19,8 @@ async function kept(bench, { option, act, state }, keep, jobs) {
   await events.ended(added);
   const left = (await queue.getJobs([state])).map((job) => added.findIndex(({ id }) => id === job.id));
   for (const [i, { id }] of added.entries()) {
-    assert.equal((await queue.getJob(id)) !== undefined, left.includes(i), `job ${i} is ${left.includes(i) ? 'listed' : 'not listed'}`);
+    const found = (await queue.getJob(id)) !== undefined;
+    assert.equal(found, left.includes(i), `job ${i} is found, or listed, but not both`);
   }
   return left.sort((a, b) => b - a);
 }

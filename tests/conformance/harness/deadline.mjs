@@ -5,10 +5,12 @@ export const PATIENCE_MS = 20_000;
 /** Between two looks at a condition that nothing announces. */
 const LOOK_EVERY_MS = 5;
 
+/** Answers what the promise answers, or fails; `what` is text, or a function that is asked by then. */
 export async function within(promise, what, ms = PATIENCE_MS) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${typeof what === 'function' ? what() : what}`)), ms);
+    const say = () => (typeof what === 'function' ? what() : what);
+    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${say()}`)), ms);
   });
   try {
     return await Promise.race([promise, late]);

@@ -35,8 +35,10 @@ export function rehearse({ UnrecoverableError, DelayedError }) {
   };
 }
 
-const NEEDS = { return: [], fail: [], discard: [], panic: [], hang: [], postpone: ['afterMs'], steps: ['steps', 'stepMs'] };
+const NEEDS = { postpone: ['afterMs'], steps: ['steps', 'stepMs'] };
+const ACTS = ['return', 'fail', 'discard', 'panic', 'hang', ...Object.keys(NEEDS)];
 
 function decodes(data) {
-  return NEEDS[data?.act]?.every((field) => Number.isInteger(data[field])) ?? false;
+  if (!ACTS.includes(data?.act)) return false;
+  return (NEEDS[data.act] ?? []).every((field) => Number.isInteger(data[field]));
 }
