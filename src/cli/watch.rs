@@ -33,7 +33,8 @@ pub(super) async fn until_end(queues: &Queues, queue: &str, id: &str) -> anyhow:
     loop {
         let (job, state) = queues.job(queue, id).await?;
         let step = Step::of(job.progress(), state);
-        bar.set_length(step.total);
+        // An empty bar, not a full one, while the total is not known.
+        bar.set_length(step.total.max(1));
         bar.set_position(step.done);
         bar.set_message(step.text.clone());
         let line = format!("{} {}/{}", step.text, step.done, step.total);

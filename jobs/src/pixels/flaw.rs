@@ -35,7 +35,7 @@ pub(crate) enum Flaw {
     #[error("the capture time “{text}” is not a date, so it was ignored")]
     NotADate { text: String },
     /// Latitude or longitude beyond ±90 or ±180 degrees.
-    #[error("the GPS position {lat}, {lon} is outside the globe, so it was ignored")]
+    #[error("the GPS position {}, {} is outside the globe, so it was ignored", shown(*lat), shown(*lon))]
     OffTheGlobe { lat: f64, lon: f64 },
     /// What cameras write before they have a fix.
     #[error("the GPS position is 0, 0 (the camera had no reception), so it was ignored")]
@@ -153,6 +153,11 @@ fn megapixels(pixels: u64) -> String {
         return format!("{}.{}", tenths / 10, tenths % 10);
     }
     ((pixels + 500_000) / 1_000_000).to_string()
+}
+
+/// Degrees to four decimals, about ten metres: enough for a message.
+fn shown(degrees: f64) -> f64 {
+    (degrees * 10_000.0).round() / 10_000.0
 }
 
 #[cfg(test)]

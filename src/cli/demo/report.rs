@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use roadie_jobs::effects::catalogue::{Catalogue, OutcomeStatus};
+use roadie_jobs::effects::catalogue::{Catalogue, OutcomeCount, OutcomeStatus};
 use serde_json::Value;
 
 use super::super::say;
@@ -10,8 +10,10 @@ use super::super::table::{clip, table};
 use crate::config::Config;
 use crate::daemon::catalogue_options;
 
-/// Reasons shown at most.
-const REASONS: u32 = 12;
+/// Different reasons read at most.
+const REASONS: u32 = 200;
+/// Rows shown; files that were not taken come first.
+const ROWS: usize = 24;
 
 pub(super) async fn print(
     config: &Config,
@@ -54,27 +56,36 @@ pub(super) async fn print(
     for (name, value) in rows {
         say(&format!("{name:<12}{value}"));
     }
-    if !summary.reasons.is_empty() {
+    let (noted, not_taken): (Vec<_>, Vec<_>) = summary
+        .reasons
+        .iter()
+        .partition(|reason| reason.status == OutcomeStatus::Flawed);
+    let shown: Vec<&OutcomeCount> = not_taken.into_iter().chain(noted).collect();
+    if !shown.is_empty() {
+        let rows: Vec<Vec<String>> = shown.iter().take(ROWS).map(|reason| row(reason)).collect();
         say("");
-        let rows: Vec<Vec<String>> = summary
-            .reasons
-            .iter()
-            .map(|reason| {
-                let what = match reason.status {
-                    OutcomeStatus::Flawed => "noted",
-                    OutcomeStatus::Refused => "refused",
-                    OutcomeStatus::Failed => "not read",
-                };
-                vec![
-                    reason.files.to_string(),
-                    what.to_owned(),
-                    clip(&reason.reason, 110),
-                ]
-            })
-            .collect();
         say(&table(&["files", "", "reason"], &rows));
+        if shown.len() > ROWS {
+            say(&format!(
+                "… and {} other reasons, in the table photo_outcomes",
+                shown.len() - ROWS
+            ));
+        }
     }
     say("\nnext:  bash deploy/demo.sh FOLDER     your own photos");
     say("       bash deploy/demo.sh --serve    stay up, and enqueue jobs from another terminal");
     Ok(())
+}
+
+fn row(reason: &OutcomeCount) -> Vec<String> {
+    let what = match reason.status {
+        OutcomeStatus::Flawed => "noted",
+        OutcomeStatus::Refused => "refused",
+        OutcomeStatus::Failed => "not read",
+    };
+    vec![
+        reason.files.to_string(),
+        what.to_owned(),
+        clip(&reason.reason, 80),
+    ]
 }
