@@ -31,7 +31,8 @@ const { values: flags, positionals: named } = parseArgs({
 });
 if (flags['end-with-stdin']) process.stdin.on('end', () => process.exit(1)).resume();
 
-const binary = resolve(process.env.ROADIE_BIN ?? join(here, '../../target/debug/roadie'));
+const target = process.env.CARGO_TARGET_DIR ?? join(here, '../../target');
+const binary = resolve(process.env.ROADIE_BIN ?? join(target, 'debug/roadie'));
 if (!existsSync(binary)) fail(`there is no ${binary}; build it, or name it in ROADIE_BIN`);
 const known = (await readdir(join(here, 'cases'))).map((file) => file.replace(/\.mjs$/, '')).sort();
 const cases = named.length ? named : known;
