@@ -14,6 +14,7 @@ use bullmq::{Error, Job, Worker, WorkerOptions};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::reserved::{Reserved, Verdict};
+use super::scripts::Held;
 use super::{QueueError, Queues, step};
 use crate::config;
 
@@ -172,7 +173,7 @@ async fn hand_over(
     jobs: &mpsc::Sender<Reserved>,
 ) -> Result<serde_json::Value, Error> {
     let (reply, verdict) = oneshot::channel();
-    let back = job.clone();
+    let (back, again, name) = (job.clone(), queues.clone(), Arc::clone(&queue));
     let reserved = Reserved::new(queues, queue, job, reply);
     // A refused send drops the job, and with it the reply: seen below.
     let _ = jobs.send(reserved).await;
@@ -183,8 +184,13 @@ async fn hand_over(
         Ok(Verdict::Moved) => Err(Error::Delayed),
         Err(_) => {
             // The stream ended between reserve and start: give the job back.
-            if let Err(error) = back.move_to_wait(None).await {
-                tracing::warn!(%error, job.id = back.id(), "job not released; its lease runs out");
+            let held = Held {
+                queue: &name,
+                id: back.id(),
+                token: back.token().unwrap_or_default(),
+            };
+            if let Err(error) = again.requeue(&held, true).await {
+                tracing::warn!(%error, job.id = held.id, "job not released; its lease runs out");
             }
             Err(Error::Delayed)
         }

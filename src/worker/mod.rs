@@ -97,7 +97,8 @@ pub(crate) struct Crew {
     engine: Arc<Engine>,
     feeds: BTreeMap<String, Arc<Feed>>,
     monitor: Option<Monitor>,
-    divider: Option<JoinHandle<()>>,
+    /// What goes on beside the jobs until the crew closes.
+    clockwork: Vec<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -136,7 +137,7 @@ impl Crew {
             engine,
             feeds,
             monitor: Some(monitor),
-            divider: None,
+            clockwork: Vec::new(),
         })
     }
 
@@ -159,10 +160,10 @@ impl Crew {
                 Arc::clone(feed),
             ));
             let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
-            self.engine.control.spawn(follower);
+            self.clockwork.push(self.engine.control.spawn(follower));
         }
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
-        self.divider = Some(self.engine.control.spawn(divider));
+        self.clockwork.push(self.engine.control.spawn(divider));
         Ok(())
     }
 
@@ -198,9 +199,7 @@ impl Crew {
 
     /// Closes the feeds; jobs must be settled before.
     pub(crate) async fn close(self) {
-        if let Some(divider) = self.divider {
-            divider.abort();
-        }
+        self.clockwork.iter().for_each(JoinHandle::abort);
         futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
         self.engine.tracker.close();
     }
@@ -228,8 +227,7 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
     }
 }
 
-/// Looks after jobs that become due while a client has paused their queue, for as long as the
-/// process lives.
+/// Looks after jobs that become due while a client has paused their queue.
 async fn follow_pauses(queues: Queues, queue: String) {
     loop {
         let paused = queues.follow_pause(&queue).await.unwrap_or(false);
