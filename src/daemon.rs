@@ -8,7 +8,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
 use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits};
 use roadie_jobs::{Effects, Registry};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::worker::{Crew, Engine, panics};
 pub struct Daemon {
     engine: Arc<Engine>,
     crew: Crew,
-    handlers: Runtime,
+    handlers: Handlers,
     http: Option<SocketAddr>,
     http_stop: CancellationToken,
     draining: CancellationToken,
@@ -41,7 +41,6 @@ impl Daemon {
         recorder: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         registry.verify()?;
-        panics::install_hook();
         let registry = if config.worker.rehearsals {
             registry
         } else {
@@ -69,7 +68,7 @@ impl Daemon {
             registry,
             effects,
             queues,
-            handlers.handle().clone(),
+            handlers.handle(),
             process_name(),
         );
         let engine = Arc::new(engine);
@@ -170,8 +169,7 @@ impl Daemon {
             self.engine.effects.catalogue.close().await;
         }
         self.http_stop.cancel();
-        // A handler that never yields would hold a patient shutdown for ever.
-        self.handlers.shutdown_background();
+        drop(self.handlers);
         tracing::info!(exit = exit.code(), "stopped");
     }
 }
@@ -251,18 +249,39 @@ async fn prepare_schema(config: &Config, catalogue: &Catalogue) -> anyhow::Resul
     Ok(())
 }
 
-fn handler_threads(config: &Config) -> anyhow::Result<Runtime> {
+fn handler_threads(config: &Config) -> anyhow::Result<Handlers> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match config.worker.handler_threads {
         0 => cores.max(4),
         threads => threads,
     };
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name(panics::HANDLER_THREADS)
         .enable_all()
         .build()
-        .context("start the handlers' threads")
+        .context("start the handlers' threads")?;
+    Ok(Handlers(Some(runtime)))
+}
+
+/// The threads that handlers run on.
+#[derive(Debug)]
+struct Handlers(Option<Runtime>);
+
+impl Handlers {
+    fn handle(&self) -> Handle {
+        let runtime = self.0.as_ref().expect("taken only when dropped");
+        runtime.handle().clone()
+    }
+}
+
+impl Drop for Handlers {
+    fn drop(&mut self) {
+        // Waiting is not allowed here, and a handler that never yields would hold it for ever.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Host, process and a random part: two processes never share a name, not even across restarts.

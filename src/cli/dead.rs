@@ -135,20 +135,24 @@ async fn find(catalogue: &Catalogue, id: &str) -> anyhow::Result<DeadLetter> {
     })
 }
 
-/// The job itself if it is still in the failed set, else a new one with the same id.
-async fn retry(queues: &Queues, letter: &DeadLetter) -> anyhow::Result<&'static str> {
+/// The job itself if it is still in the failed set, else a new one with the same id. An id that the
+/// queue had counted is left to the queue: BullMQ takes no number from a producer.
+async fn retry(queues: &Queues, letter: &DeadLetter) -> anyhow::Result<String> {
     match queues.retry(&letter.queue, &letter.job_id).await {
-        Ok(()) => Ok("retried"),
+        Ok(()) => Ok("retried".to_owned()),
         Err(QueueError::NoSuchJob { .. } | QueueError::NoSuchQueue { .. }) => {
+            let counted = letter.job_id.bytes().all(|byte| byte.is_ascii_digit());
             let job = NewJob {
                 kind: letter.kind.clone(),
                 payload: serde_json::from_str(&letter.payload)
                     .context("its payload is not JSON, so it cannot be added again")?,
-                id: Some(letter.job_id.clone()),
+                id: (!counted).then(|| letter.job_id.clone()),
                 ..NewJob::default()
             };
-            queues.add(&letter.queue, job).await?;
-            Ok("added again: the queue had already dropped it")
+            let id = queues.add(&letter.queue, job).await?;
+            Ok(format!(
+                "added again as job {id}: the queue had already dropped it"
+            ))
         }
         Err(error) => Err(error.into()),
     }

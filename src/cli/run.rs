@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
+use crate::worker::panics;
 
 /// Serve the configured queues until SIGTERM or SIGINT.
 ///
@@ -16,6 +17,7 @@ pub(super) struct Args {}
 
 pub(super) async fn run(_: Args, config: Config) -> anyhow::Result<ExitCode> {
     logs::install(&config.log)?;
+    panics::install_hook();
     let recorder = metrics::install()?;
     let stop = Stop::default();
     let signals = lifecycle::listen(stop.clone())?;

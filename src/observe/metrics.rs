@@ -44,6 +44,8 @@ const RUN_BUCKETS: &[f64] = &[
     0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0,
 ];
 const QUERY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// How long a scrape waits for what it reads; Prometheus itself gives up after 10 s.
+const READ_WITHIN: Duration = Duration::from_secs(2);
 /// The application's own buckets.
 const SCAN_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
@@ -176,31 +178,14 @@ pub(crate) fn dead_letter(queue: &str, reason: DeadReason) {
     counter!(DEAD, "queue" => queue.to_owned(), "reason" => reason.as_str()).increment(1);
 }
 
-/// Reads what is read at scrape. What does not answer is left out of this scrape.
+/// Reads what is read at scrape. What does not answer in time is left as it was.
 pub(crate) async fn refresh(engine: &Engine) {
-    let now = engine.effects.clock.now_ms();
-    for queue in engine.config.queues.keys() {
-        match engine.queues.depth(queue, now).await {
-            Ok(depth) => set_depth(queue, &depth),
-            Err(error) => tracing::debug!(%error, queue, "depth not read"),
-        }
-    }
-    if let Ok(rtt) = crate::queue::ping(&engine.queues).await {
-        gauge!(REDIS_RTT).set(rtt.as_secs_f64());
-    }
-    if let Ok(counts) = engine.effects.catalogue.dead_letter_counts().await {
-        for queue in engine.config.queues.keys() {
-            for reason in DeadReason::ALL {
-                let found = counts
-                    .iter()
-                    .find(|(q, r, _)| q == queue && r == reason.as_str());
-                let letters = found.map_or(0.0, |(.., letters)| {
-                    float(u64::try_from(*letters).unwrap_or(0))
-                });
-                gauge!(DEAD_WAITING, "queue" => queue.clone(), "reason" => reason.as_str())
-                    .set(letters);
-            }
-        }
+    // Neither may cost a scrape its other families.
+    let queues = tokio::time::timeout(READ_WITHIN, refresh_queues(engine));
+    let letters = tokio::time::timeout(READ_WITHIN, refresh_dead_letters(engine));
+    let (queues, letters) = tokio::join!(queues, letters);
+    if queues.is_err() || letters.is_err() {
+        tracing::debug!("Redis or the catalogue did not answer a scrape in time");
     }
     let catalogue = &engine.effects.catalogue;
     let (open, idle) = (catalogue.pool_size() as usize, catalogue.pool_idle());
@@ -211,6 +196,37 @@ pub(crate) async fn refresh(engine: &Engine) {
         gauge!(SLOTS, "class" => class.name(), "state" => "free").set(float((all - used) as u64));
     }
     process();
+}
+
+async fn refresh_queues(engine: &Engine) {
+    let now = engine.effects.clock.now_ms();
+    for queue in engine.config.queues.keys() {
+        match engine.queues.depth(queue, now).await {
+            Ok(depth) => set_depth(queue, &depth),
+            Err(error) => tracing::debug!(%error, queue, "depth not read"),
+        }
+    }
+    if let Ok(rtt) = crate::queue::ping(&engine.queues).await {
+        gauge!(REDIS_RTT).set(rtt.as_secs_f64());
+    }
+}
+
+async fn refresh_dead_letters(engine: &Engine) {
+    let Ok(counts) = engine.effects.catalogue.dead_letter_counts().await else {
+        return;
+    };
+    for queue in engine.config.queues.keys() {
+        for reason in DeadReason::ALL {
+            let found = counts
+                .iter()
+                .find(|(q, r, _)| q == queue && r == reason.as_str());
+            let letters = found.map_or(0.0, |(.., letters)| {
+                float(u64::try_from(*letters).unwrap_or(0))
+            });
+            gauge!(DEAD_WAITING, "queue" => queue.clone(), "reason" => reason.as_str())
+                .set(letters);
+        }
+    }
 }
 
 fn set_depth(queue: &str, depth: &Depth) {

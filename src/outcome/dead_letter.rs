@@ -98,8 +98,9 @@ pub(super) async fn bury(
 pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
     // The producer may have asked for failed jobs to be removed at once.
     let job = engine.queues.job(queue, id).await.ok();
+    // It was reserved once more, only to be failed.
     let (kind, attempts) = job.as_ref().map_or(("unknown", 0), |(job, _)| {
-        (job.name(), job.attempts_started())
+        (job.name(), job.attempts_started().saturating_sub(1))
     });
     let reason = if error == STALLED {
         DeadReason::CrashLoop

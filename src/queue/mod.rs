@@ -210,6 +210,11 @@ impl Queues {
     /// A job and its state.
     pub async fn job(&self, queue: &str, id: &str) -> Result<(Job, JobState), QueueError> {
         let handle = self.existing(queue).await?;
+        // In this order: a job that ends between the two has its result by the time it is read.
+        let state = handle
+            .get_job_state(id)
+            .await
+            .map_err(|e| step("read a job's state", queue, e))?;
         let job = handle
             .get_job(id)
             .await
@@ -220,10 +225,6 @@ impl Queues {
                 id: id.to_owned(),
             });
         };
-        let state = handle
-            .get_job_state(id)
-            .await
-            .map_err(|e| step("read a job's state", queue, e))?;
         Ok((job, state))
     }
 

@@ -17,6 +17,7 @@ use crate::daemon::Daemon;
 use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
 use crate::queue::{NewJob, Queues};
+use crate::worker::panics;
 
 const DEMO: &str = include_str!("../../../config/demo.toml");
 const QUEUE: &str = "photo-processing";
@@ -52,6 +53,7 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     say(&format!("redis       {}", redis.shown()));
     let config = configure(&sources, &data, &folder, redis.url())?;
     logs::install(&config.log)?;
+    panics::install_hook();
     let recorder = metrics::install()?;
     let stop = Stop::default();
     let signals = tokio::spawn(lifecycle::listen(stop.clone())?);

@@ -1,0 +1,32 @@
+//! What Roadie promises, held against real servers: one file per promise.
+//!
+//! Every test has a key prefix, a folder and a catalogue of its own, so all of them run at the same
+//! time. A server that is not there skips its tests aloud, or fails them where `REQUIRE_ALL` is set.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as loudly as the tests themselves"
+)]
+
+#[macro_use]
+mod support;
+
+mod backoff;
+mod cli;
+mod isolation;
+mod metrics;
+mod order;
+mod outcome;
+mod recovery;
+mod redis_restart;
+mod retention;
+mod scan_folder;
+mod scan_progress;
+mod scan_refusals;
+mod scan_s3;
+mod scan_s3_faults;
+mod shared_photos;
+mod shutdown;
+mod start;
+mod undecodable;
+mod wire;

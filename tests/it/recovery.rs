@@ -1,0 +1,177 @@
+//! A worker that dies takes no job with it, and a job that kills workers is stopped.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bullmq::JobState;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::support::play::{PLAYS, call, part};
+use super::support::process::Process;
+use super::support::stage::{Stage, user};
+use super::support::worker::Worker;
+use super::support::{SOON, next, photos};
+
+const SCANS: &str = "photo-processing";
+
+#[tokio::test]
+async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
+    const PHOTOS: usize = 2_000;
+    const BATCH: u64 = 20;
+    let stage = need!(Stage::new()).with_short_leases();
+    let folder = stage.folder("photos");
+    photos::write_many(&folder, PHOTOS);
+    let stage = stage.set("folders.roots", folder.display());
+    // The first one makes the schema; both would do it, one after the other.
+    let mut fleet = vec![Process::serving(&stage).await];
+    fleet.push(Process::serving(&stage).await);
+    let user = user();
+    let payload = json!({ "userId": user, "path": folder, "batchSize": BATCH });
+    let id = stage.add(SCANS, "scan-folder", payload).await;
+    let far = |checkpoint: &Value| checkpoint["counts"]["processed"].as_u64() >= Some(5 * BATCH);
+    stage.checkpoint(SCANS, &id, far).await;
+
+    let job = stage.reached(SCANS, &id, JobState::Active).await;
+    let by = job.processed_by().unwrap().to_owned();
+    let holds = |process: &Process| by.contains(&format!("-{}-", process.pid()));
+    let victim = fleet.iter().position(holds).unwrap();
+    fleet.remove(victim).kill().await;
+    let (job, place) = stage.queues().await.job(SCANS, &id).await.unwrap();
+    assert_eq!(
+        (place, job.attempts_made()),
+        (JobState::Active, 0),
+        "over before the kill"
+    );
+
+    let result = stage.returned(SCANS, &id).await;
+    let job = stage.completed(SCANS, &id).await;
+    assert_eq!((job.attempts_started(), job.attempts_made()), (2, 1));
+    assert_ne!(job.processed_by(), Some(by.as_str()));
+    // The page that was under way may be known already; a scan from the start would know five.
+    assert_eq!(result["totalPhotos"], PHOTOS);
+    assert!(result["skipped"].as_u64() <= Some(BATCH), "{result}");
+    let photos = stage
+        .catalogue()
+        .await
+        .photos(user, None, 10_000)
+        .await
+        .unwrap();
+    let names: HashSet<&str> = photos.iter().map(|photo| photo.name.as_str()).collect();
+    assert_eq!((photos.len(), names.len()), (PHOTOS, PHOTOS));
+    assert!(
+        photos
+            .iter()
+            .all(|photo| photo.created_at == photo.updated_at)
+    );
+    for process in fleet {
+        assert!(process.log().contains("goes on from its checkpoint"));
+        process.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
+    let stage = need!(Stage::new())
+        .with_rehearsals(2)
+        .with_short_leases()
+        .set("worker.max_crashes", 2);
+    let payload = json!({ "act": "crash" });
+    let id = stage.add("rehearsals", "rehearse", payload.clone()).await;
+    for _ in 0..2 {
+        let mut process = Process::start(&stage);
+        assert_eq!(process.exit(SOON).await, -1, "{}", process.log());
+    }
+    let mut survivor = Process::serving(&stage).await;
+    let job = stage.failed("rehearsals", &id).await;
+    assert_eq!(job.failed_reason(), "job stalled more than allowable limit");
+    let letter = stage.letter(&id).await;
+    assert_eq!(
+        (letter.reason.as_str(), letter.kind.as_str()),
+        ("crash-loop", "rehearse")
+    );
+    assert_eq!(letter.attempts, 2);
+    assert_eq!(
+        serde_json::from_str::<Value>(&letter.payload).unwrap(),
+        payload
+    );
+    assert!(survivor.runs());
+    survivor.kill().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_late_result_of_a_lost_lease_changes_nothing() {
+    let stage = need!(Stage::new()).with_plays(1).with_short_leases();
+    let (tell, mut told) = unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    // The first one is told that its lease is lost, and answers all the same.
+    let part = part(move |cx, _| {
+        let (tell, gate) = (tell.clone(), Arc::clone(&gate));
+        async move {
+            if cx.resume::<bool>().await?.is_none() {
+                cx.checkpoint(&true).await?;
+                tell.send("first began").unwrap();
+                cx.cancelled().await;
+                assert!(
+                    cx.checkpoint(&false).await.is_err(),
+                    "it holds the job still"
+                );
+                tell.send("first was told").unwrap();
+                return Ok(json!("late"));
+            }
+            tell.send("second began").unwrap();
+            gate.notified().await;
+            Ok(json!("second"))
+        }
+    });
+    let one = Worker::start(&stage).await;
+    let id = stage.add(PLAYS, "play", call(&part, 0)).await;
+    assert_eq!(next(&mut told).await, "first began");
+    let other = Worker::start(&stage).await;
+    let lock = format!("{}:{PLAYS}:{id}:lock", stage.prefix);
+    redis::cmd("DEL")
+        .arg(lock)
+        .query_async::<()>(&mut stage.queues().await.redis())
+        .await
+        .unwrap();
+    let mut heard = [next(&mut told).await, next(&mut told).await];
+    heard.sort_unstable();
+    assert_eq!(heard, ["first was told", "second began"]);
+    // Its result has been refused by now: the slot is free, the job is still the second one's.
+    let outcome = "roadie_jobs_finished_total{queue=\"plays\",kind=\"play\",outcome=\"lost\"}";
+    one.counted(outcome, 1).await;
+    let (job, place) = stage.queues().await.job(PLAYS, &id).await.unwrap();
+    assert_eq!(
+        (place, job.returnvalue(), job.attempts_made()),
+        (JobState::Active, "", 0)
+    );
+    go.notify_one();
+    assert_eq!(stage.returned(PLAYS, &id).await, "second");
+    let job = stage.completed(PLAYS, &id).await;
+    assert_eq!((job.attempts_made(), job.failed_reason()), (1, ""));
+    one.stop().await;
+    other.stop().await;
+}
+
+#[tokio::test]
+async fn a_frozen_worker_that_thaws_finds_its_job_taken() {
+    let stage = need!(Stage::new()).with_rehearsals(1).with_short_leases();
+    let frozen = Process::serving(&stage).await;
+    let steps = json!({ "act": "steps", "steps": 30, "stepMs": 50 });
+    let id = stage.add("rehearsals", "rehearse", steps).await;
+    let begun = |checkpoint: &Value| checkpoint.as_u64() >= Some(3);
+    stage.checkpoint("rehearsals", &id, begun).await;
+    frozen.signal("STOP");
+    let other = Process::serving(&stage).await;
+    let result = stage.returned("rehearsals", &id).await;
+    assert!(result["resumedAt"].as_u64() >= Some(3), "{result}");
+    frozen.signal("CONT");
+    frozen.logged("lease lost").await;
+    let job = stage.completed("rehearsals", &id).await;
+    assert_eq!((job.attempts_started(), job.attempts_made()), (2, 1));
+    assert_eq!(stage.returned("rehearsals", &id).await, result);
+    other.kill().await;
+    frozen.kill().await;
+}

@@ -1,0 +1,142 @@
+//! Small photos of which every fact is known.
+
+use std::path::Path;
+
+/// What a photo says of itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shot<'a> {
+    /// `2019:07:20 21:14:05`
+    pub(crate) taken: Option<&'a str>,
+    /// `+02:00`
+    pub(crate) offset: Option<&'a str>,
+    /// Degrees north and east, in whole seconds of arc.
+    pub(crate) place: Option<(i32, i32)>,
+    pub(crate) orientation: Option<u16>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) size: (u16, u16),
+    /// Bytes of picture.
+    pub(crate) bytes: usize,
+}
+
+/// As a phone writes it, but for the picture itself.
+pub(crate) const PHONE: Shot<'_> = Shot {
+    taken: Some("2019:07:20 21:14:05"),
+    offset: Some("+02:00"),
+    place: Some((188_330, 17_774)),
+    orientation: Some(3),
+    model: Some("Pixel 3"),
+    size: (4_032, 3_024),
+    bytes: 500,
+};
+
+const TEXT: u16 = 2;
+const SHORT: u16 = 3;
+const LONG: u16 = 4;
+const RATIO: u16 = 5;
+
+type Tag = (u16, u16, u32, Vec<u8>);
+
+fn text(tag: u16, value: &str) -> Tag {
+    let bytes = [value.as_bytes(), b"\0"].concat();
+    (tag, TEXT, u32::try_from(bytes.len()).unwrap(), bytes)
+}
+
+fn long(tag: u16, value: usize) -> Tag {
+    let value = u32::try_from(value).unwrap();
+    (tag, LONG, 1, value.to_le_bytes().to_vec())
+}
+
+/// Degrees, minutes and seconds.
+fn arc(tag: u16, seconds: i32) -> Tag {
+    let all = seconds.unsigned_abs();
+    let parts = [all / 3600, 1, all / 60 % 60, 1, all % 60, 1];
+    let bytes = parts.iter().flat_map(|part| part.to_le_bytes()).collect();
+    (tag, RATIO, 3, bytes)
+}
+
+/// A TIFF directory that begins at `at`, its values behind it.
+fn directory(tags: &[Tag], at: usize) -> Vec<u8> {
+    let mut out = u16::try_from(tags.len()).unwrap().to_le_bytes().to_vec();
+    let values_at = at + 2 + 12 * tags.len() + 4;
+    let mut values: Vec<u8> = Vec::new();
+    for (tag, kind, count, bytes) in tags {
+        out.extend(tag.to_le_bytes());
+        out.extend(kind.to_le_bytes());
+        out.extend(count.to_le_bytes());
+        let mut inline = bytes.clone();
+        if bytes.len() > 4 {
+            inline = u32::try_from(values_at + values.len())
+                .unwrap()
+                .to_le_bytes()
+                .to_vec();
+            values.extend(bytes);
+        }
+        inline.resize(4, 0);
+        out.extend(inline);
+    }
+    out.extend([0; 4]);
+    out.extend(values);
+    out
+}
+
+impl Shot<'_> {
+    /// The file.
+    pub(crate) fn jpeg(&self) -> Vec<u8> {
+        let mut out = vec![0xFF, 0xD8];
+        let mut segment = |marker: u8, data: &[u8]| {
+            out.extend([0xFF, marker]);
+            out.extend(u16::try_from(data.len() + 2).unwrap().to_be_bytes());
+            out.extend(data);
+        };
+        segment(
+            0xE1,
+            &[b"Exif\0\0II\x2A\0\x08\0\0\0", &self.exif()[..]].concat(),
+        );
+        let ([h1, h2], [w1, w2]) = (self.size.1.to_be_bytes(), self.size.0.to_be_bytes());
+        segment(0xC0, &[8, h1, h2, w1, w2, 1, 1, 0x11, 0]);
+        segment(0xDA, &[1, 1, 0, 0, 63, 0]);
+        out.resize(out.len() + self.bytes.max(3), 0x55);
+        out.extend([0xFF, 0xD9]);
+        out
+    }
+
+    /// Three directories, from byte 8 on.
+    fn exif(&self) -> Vec<u8> {
+        let mut main = Vec::new();
+        main.extend(self.model.map(|model| text(0x0110, model)));
+        let orientation = self.orientation;
+        main.extend(orientation.map(|o| (0x0112, SHORT, 1, o.to_le_bytes().to_vec())));
+        let mut exif = Vec::new();
+        exif.extend(self.taken.map(|taken| text(0x9003, taken)));
+        exif.extend(self.offset.map(|offset| text(0x9011, offset)));
+        let gps = self.place.map_or_else(Vec::new, |(lat, lon)| {
+            vec![
+                text(1, if lat < 0 { "S" } else { "N" }),
+                arc(2, lat),
+                text(3, if lon < 0 { "W" } else { "E" }),
+                arc(4, lon),
+            ]
+        });
+        let pointers = |exif_at, gps_at| [long(0x8769, exif_at), long(0x8825, gps_at)];
+        let length = directory(&[&main[..], &pointers(0, 0)].concat(), 8).len();
+        let exif_at = 8 + length;
+        let exif = directory(&exif, exif_at);
+        let gps_at = exif_at + exif.len();
+        let main = directory(&[&main[..], &pointers(exif_at, gps_at)].concat(), 8);
+        [main, exif, directory(&gps, gps_at)].concat()
+    }
+}
+
+/// Writes so many photos, a minute apart.
+pub(crate) fn write_many(folder: &Path, count: usize) {
+    for number in 0..count {
+        let taken = format!("2019:07:20 {:02}:{:02}:00", number / 60 % 24, number % 60);
+        let shot = Shot {
+            taken: Some(&taken),
+            size: (40, 30),
+            ..Shot::default()
+        };
+        let file = folder.join(format!("IMG_{number:05}.jpg"));
+        std::fs::write(file, shot.jpeg()).unwrap();
+    }
+}

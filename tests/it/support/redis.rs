@@ -1,0 +1,157 @@
+//! Private Redis servers on Unix sockets, which end with this process however it ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, Instant};
+
+use super::Missing;
+
+/// Starts the server, tells its process id, and ends it when standard input closes: a pipe closes
+/// however its owner ends.
+const WATCH: &str = r#"
+dir=$1; shift
+"$@" >>"$dir/log" 2>&1 &
+echo "$!"
+read -r _
+kill -9 "$!" 2>/dev/null
+wait
+rm -rf "$dir"
+"#;
+
+/// Programs that speak Redis' protocol and take its command line.
+const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+
+const START_WITHIN: Duration = Duration::from_secs(20);
+
+/// A running server.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    program: PathBuf,
+    options: Vec<String>,
+    dir: PathBuf,
+    /// The latest one watches the running server.
+    watchers: Mutex<Vec<(Child, String)>>,
+}
+
+/// One for all tests that do not harm it.
+pub(crate) fn shared() -> Result<Arc<RedisServer>, Missing> {
+    static SHARED: LazyLock<Option<Arc<RedisServer>>> =
+        LazyLock::new(|| RedisServer::start(&[]).ok().map(Arc::new));
+    program()?;
+    Ok(Arc::clone(
+        SHARED.as_ref().expect("the shared Redis does not start"),
+    ))
+}
+
+fn program() -> Result<PathBuf, Missing> {
+    if let Some(named) = std::env::var_os("ROADIE_TEST_REDIS_SERVER") {
+        return Ok(PathBuf::from(named));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    PROGRAMS
+        .iter()
+        .find_map(|name| folders.iter().map(|f| f.join(name)).find(|f| f.is_file()))
+        .ok_or_else(|| Missing {
+            what: "Redis",
+            why: format!(
+                "none of {PROGRAMS:?} is on the PATH, and ROADIE_TEST_REDIS_SERVER is not set"
+            ),
+        })
+}
+
+impl RedisServer {
+    /// A server without persistence, and with these options.
+    pub(crate) fn start(options: &[&str]) -> Result<Self, Missing> {
+        let program = program()?;
+        let server = Self {
+            program,
+            options: options.iter().map(|&option| option.to_owned()).collect(),
+            dir: tempfile::Builder::new()
+                .prefix("roadie")
+                .tempdir()
+                .unwrap()
+                .keep(),
+            watchers: Mutex::default(),
+        };
+        server.launch();
+        Ok(server)
+    }
+
+    fn launch(&self) {
+        let mut watcher = Command::new("sh")
+            .args(["-c", WATCH, "sh"])
+            .arg(&self.dir)
+            .arg(&self.program)
+            .args(["--port", "0", "--unixsocket", "redis.sock", "--dir"])
+            .arg(&self.dir)
+            .args(["--save", "", "--maxmemory-policy", "noeviction"])
+            .args(&self.options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pid = String::new();
+        BufReader::new(watcher.stdout.take().unwrap())
+            .read_line(&mut pid)
+            .unwrap();
+        self.watchers
+            .lock()
+            .unwrap()
+            .push((watcher, pid.trim().to_owned()));
+        let deadline = Instant::now() + START_WITHIN;
+        let client = redis::Client::open(self.url()).unwrap();
+        loop {
+            let answer = client
+                .get_connection()
+                .and_then(|mut redis| redis::cmd("PING").query::<String>(&mut redis));
+            match answer {
+                Ok(_) => return,
+                Err(error) => assert!(
+                    Instant::now() < deadline,
+                    "{} does not answer: {error}\n{}",
+                    self.program.display(),
+                    std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+                ),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    fn socket(&self) -> PathBuf {
+        Path::new(&self.dir).join("redis.sock")
+    }
+
+    /// As a power failure would end it.
+    pub(crate) fn kill(&self) {
+        let pid = self.watchers.lock().unwrap().last().unwrap().1.clone();
+        super::process::signal(&pid, "KILL");
+        // The socket file outlives the server; connecting tells whether anybody listens.
+        let deadline = Instant::now() + START_WITHIN;
+        while std::os::unix::net::UnixStream::connect(self.socket()).is_ok() {
+            assert!(Instant::now() < deadline, "Redis survives SIGKILL");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts it again on its own files.
+    pub(crate) fn restart(&self) {
+        self.launch();
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        for (mut watcher, _) in self.watchers.get_mut().unwrap().drain(..) {
+            drop(watcher.stdin.take());
+            let _ = watcher.wait();
+        }
+    }
+}

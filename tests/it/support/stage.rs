@@ -1,0 +1,234 @@
+//! What one test runs on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use bullmq::{Job, JobOptions, JobState};
+use roadie::config::{Config, Sources};
+use roadie::daemon::catalogue_options;
+use roadie::queue::{QueueError, Queues};
+use roadie_jobs::effects::catalogue::{Catalogue, DeadLetter, DeadLetterFilter};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::postgres::Database;
+use super::redis::{self, RedisServer};
+use super::{Missing, eventually};
+
+/// A key prefix, a folder and a catalogue that no other test knows, and settings.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) prefix: String,
+    dir: TempDir,
+    settings: Vec<(String, String)>,
+    /// They live as long as the stage.
+    servers: (Arc<RedisServer>, Option<Database>),
+}
+
+impl Stage {
+    /// On the Redis that all tests share.
+    pub(crate) fn new() -> Result<Self, Missing> {
+        Ok(Self::on(redis::shared()?))
+    }
+
+    /// On a Redis of one's own.
+    pub(crate) fn on(redis: Arc<RedisServer>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let prefix = format!("t{}", uuid::Uuid::new_v4().simple());
+        let settings = [
+            ("redis.url", redis.url()),
+            ("redis.prefix", prefix.clone()),
+            ("data.dir", dir.path().join("data").display().to_string()),
+            ("database.migrate_on_start", "true".to_owned()),
+            ("http.listen", "127.0.0.1:0".to_owned()),
+        ];
+        Self {
+            prefix,
+            dir,
+            settings: settings.map(|(key, value)| (key.to_owned(), value)).into(),
+            servers: (redis, None),
+        }
+    }
+
+    /// The catalogue is this database instead of an embedded one.
+    pub(crate) fn with_database(self, database: Database) -> Self {
+        let mut stage = self.set("database.url", database.url());
+        stage.servers.1 = Some(database);
+        stage
+    }
+
+    /// Overrides one key of the configuration.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
+    pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
+        self.settings.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Serves the queue of the tests' own kind with so many slots.
+    pub(crate) fn with_plays(self, slots: usize) -> Self {
+        self.set("queues.plays.slots", slots)
+            .set("kinds.play.backoff_base", "20ms")
+    }
+
+    /// Serves the queue of kind `rehearse` with so many slots.
+    pub(crate) fn with_rehearsals(self, slots: usize) -> Self {
+        self.set("worker.rehearsals", true)
+            .set("queues.rehearsals.slots", slots)
+    }
+
+    /// Leases that run out while a test can wait for it.
+    pub(crate) fn with_short_leases(self) -> Self {
+        self.set("worker.lease", "1s")
+            .set("worker.recovery_scan", "300ms")
+    }
+
+    pub(crate) fn config(&self) -> Config {
+        Sources {
+            flags: self.settings.clone(),
+            ..Sources::default()
+        }
+        .load()
+        .unwrap()
+    }
+
+    /// The settings as arguments of the command line.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let set = |(key, value): &(String, String)| ["--set".to_owned(), format!("{key}={value}")];
+        self.settings.iter().flat_map(set).collect()
+    }
+
+    /// A folder that goes with the test.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.dir.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        // As the configured roots are resolved.
+        folder.canonicalize().unwrap()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) async fn queues(&self) -> Queues {
+        Queues::connect(&self.config().redis).await.unwrap()
+    }
+
+    pub(crate) async fn catalogue(&self) -> Catalogue {
+        let catalogue = Catalogue::connect(catalogue_options(&self.config()))
+            .await
+            .unwrap();
+        catalogue.migrate().await.unwrap();
+        catalogue
+    }
+
+    /// Adds a job as a producer does; answers its id.
+    pub(crate) async fn add(&self, queue: &str, kind: &str, payload: Value) -> String {
+        self.add_with(queue, kind, payload, JobOptions::default())
+            .await
+    }
+
+    pub(crate) async fn add_with(
+        &self,
+        queue: &str,
+        kind: &str,
+        payload: Value,
+        options: JobOptions,
+    ) -> String {
+        let queue = self.queues().await.queue(queue).await.unwrap();
+        let job = queue.add(kind, payload).options(options).await.unwrap();
+        job.id().to_owned()
+    }
+
+    /// The job when it has reached a state.
+    pub(crate) async fn reached(&self, queue: &str, id: &str, wanted: JobState) -> Job {
+        let queues = self.queues().await;
+        eventually(&format!("job {id} is {wanted:?}"), async || {
+            match queues.job(queue, id).await {
+                Ok((job, state)) if state == wanted => Ok(job),
+                Ok((job, state)) => Err(format!("{state:?}, {job:?}")),
+                Err(error) => Err(format!("{error:?}")),
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn completed(&self, queue: &str, id: &str) -> Job {
+        self.reached(queue, id, JobState::Completed).await
+    }
+
+    pub(crate) async fn failed(&self, queue: &str, id: &str) -> Job {
+        self.reached(queue, id, JobState::Failed).await
+    }
+
+    /// Waits until a checkpoint that fits has been saved; answers it.
+    pub(crate) async fn checkpoint(
+        &self,
+        queue: &str,
+        id: &str,
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let queues = self.queues().await;
+        eventually(&format!("job {id} has a checkpoint"), async || match queues
+            .checkpoint(queue, id)
+            .await
+        {
+            Ok(Some(checkpoint)) if fits(&checkpoint) => Ok(checkpoint),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
+    /// The return value of a job that completes.
+    pub(crate) async fn returned(&self, queue: &str, id: &str) -> Value {
+        let job = self.completed(queue, id).await;
+        serde_json::from_str(job.returnvalue()).unwrap()
+    }
+
+    /// Waits until the queue keeps nothing of a job.
+    pub(crate) async fn gone(&self, queue: &str, id: &str) {
+        let queues = self.queues().await;
+        eventually(&format!("job {id} is gone"), async || {
+            match queues.job(queue, id).await {
+                Err(QueueError::NoSuchJob { .. }) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// One field of a job's hash.
+    pub(crate) async fn field(&self, queue: &str, id: &str, field: &str) -> Option<String> {
+        ::redis::cmd("HGET")
+            .arg(format!("{}:{queue}:{id}", self.prefix))
+            .arg(field)
+            .query_async(&mut self.queues().await.redis())
+            .await
+            .unwrap()
+    }
+
+    /// The only dead letter of a job.
+    pub(crate) async fn letter(&self, id: &str) -> DeadLetter {
+        let catalogue = self.catalogue().await;
+        eventually(&format!("job {id} is a dead letter"), async || {
+            let filter = DeadLetterFilter {
+                retried: true,
+                ..DeadLetterFilter::default()
+            };
+            let letters = catalogue.dead_letters(&filter).await.unwrap();
+            let (own, others): (Vec<_>, Vec<_>) =
+                letters.into_iter().partition(|letter| letter.job_id == id);
+            match <[DeadLetter; 1]>::try_from(own) {
+                Ok([letter]) => Ok(letter),
+                Err(own) => Err(format!("{own:?} among {others:?}")),
+            }
+        })
+        .await
+    }
+}
+
+/// A user that no other test has: progress of scans is not under the test's prefix.
+pub(crate) fn user() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(1_000);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
