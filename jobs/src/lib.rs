@@ -6,15 +6,17 @@
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
 //! - [`mod@registry`]: kind → handler;
-//! - [`photos`], `rehearsal`: the handlers, one file per kind, named as the kind;
+//! - `photos`, `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
+//! - [`metric`]: the names of what they measure;
 //! - [`samples`]: photos for demos and tests.
 
 pub mod context;
 pub mod effects;
 pub mod job;
-pub mod photos;
+pub mod metric;
+mod photos;
 mod pixels;
 pub mod registry;
 mod rehearsal;

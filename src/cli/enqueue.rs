@@ -44,7 +44,7 @@ pub(super) struct Args {
 }
 
 /// BullMQ's highest number.
-const MAX_PRIORITY: u32 = 2_097_152;
+const MAX_PRIORITY: u32 = 2_097_151;
 
 fn priority(text: &str) -> Result<u32, String> {
     match text {

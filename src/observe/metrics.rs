@@ -1,5 +1,5 @@
-//! Every family of metrics. To change a name, a help text or buckets, look here and nowhere else;
-//! the few that handlers and effects record themselves are described here as well.
+//! Every family of metrics: to change a name, a help text or buckets, look here. The names of the few
+//! that handlers and effects record themselves come from `jobs/src/metric.rs`.
 //!
 //! Labels come from closed sets only: configured queues, registered kinds, our own words.
 
@@ -9,6 +9,11 @@ use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gau
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use roadie_jobs::Registry;
 use roadie_jobs::effects::catalogue::DeadReason;
+
+use roadie_jobs::metric::{
+    DB_QUERY_SECONDS as DB_QUERY, DB_SLOW_QUERIES as DB_SLOW, PHOTOS_SCANNED as PHOTOS,
+    SCAN_RESULTS, SCAN_SECONDS as SCAN,
+};
 
 use crate::outcome::Label;
 use crate::queue::{Depth, STATES};
@@ -28,10 +33,6 @@ const QUEUE_AGE: &str = "roadie_queue_oldest_age_seconds";
 const SLOTS: &str = "roadie_slots";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
 const DB_POOL: &str = "roadie_db_pool_connections";
-const DB_QUERY: &str = "roadie_db_query_seconds";
-const DB_SLOW: &str = "roadie_db_slow_queries_total";
-const PHOTOS: &str = "roadie_photos_scanned_total";
-const SCAN: &str = "photo_scan_duration_seconds";
 const CPU: &str = "process_cpu_seconds_total";
 const MEMORY: &str = "process_resident_memory_bytes";
 // As BullMQ's own exporter names them, so that existing panels work.
@@ -126,7 +127,7 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
         counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).absolute(0);
         counter!(BULLMQ_FAILED, "queue" => queue.clone()).absolute(0);
     }
-    for result in roadie_jobs::photos::SCAN_RESULTS {
+    for result in SCAN_RESULTS {
         counter!(PHOTOS, "result" => result).absolute(0);
     }
     counter!(DB_SLOW).absolute(0);

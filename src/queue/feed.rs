@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bullmq::worker::{CancellationToken, WorkerEvent};
@@ -14,6 +15,7 @@ use bullmq::{Error, Job, Worker, WorkerOptions};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::reserved::{Reserved, Verdict};
+use super::scripts::Held;
 use super::{QueueError, Queues, step};
 use crate::config;
 
@@ -27,6 +29,7 @@ pub struct Feed {
     queue: String,
     worker: Worker,
     settled: Settled,
+    stopping: Arc<AtomicBool>,
 }
 
 /// Failures that we decided ourselves, until the crate's event for each has passed.
@@ -69,11 +72,17 @@ impl Feed {
         let owner = queues.clone();
         let queue_name: Arc<str> = queue.into();
         let settled = Settled::default();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stopping);
         let ours = Arc::clone(&settled);
         let processor = move |job: Job, _: CancellationToken| {
             let (jobs, owner, queue) = (jobs.clone(), owner.clone(), Arc::clone(&queue_name));
-            let ours = Arc::clone(&ours);
+            let (ours, stopped) = (Arc::clone(&ours), Arc::clone(&stopped));
             async move {
+                if stopped.load(Ordering::Acquire) {
+                    // The crate was already fetching it when it was told to stop.
+                    return give_back(&owner, &queue, &job).await;
+                }
                 let id = job.id().to_owned();
                 let result = hand_over(owner, queue, job, &jobs).await;
                 if matches!(
@@ -107,6 +116,7 @@ impl Feed {
                 queue: queue.to_owned(),
                 worker,
                 settled,
+                stopping,
             },
             reserved,
         ))
@@ -130,6 +140,7 @@ impl Feed {
 
     /// Stops to reserve; jobs in hand go on.
     pub fn stop_reserving(&self) {
+        self.stopping.store(true, Ordering::Release);
         self.worker.pause();
     }
 
@@ -172,22 +183,29 @@ async fn hand_over(
     jobs: &mpsc::Sender<Reserved>,
 ) -> Result<serde_json::Value, Error> {
     let (reply, verdict) = oneshot::channel();
-    let back = job.clone();
+    let (back, again, name) = (job.clone(), queues.clone(), Arc::clone(&queue));
     let reserved = Reserved::new(queues, queue, job, reply);
     // A refused send drops the job, and with it the reply: seen below.
     let _ = jobs.send(reserved).await;
     match verdict.await {
         Ok(Verdict::Completed(value)) => Ok(value),
-        Ok(Verdict::Retry(reason)) => Err(Error::ProcessingError(reason)),
         Ok(Verdict::Dead(reason)) => Err(Error::Unrecoverable(reason)),
         // The job was moved already, or is not ours any more: leave it alone.
         Ok(Verdict::Moved) => Err(Error::Delayed),
-        Err(_) => {
-            // The stream ended between reserve and start: give the job back.
-            if let Err(error) = back.move_to_wait(None).await {
-                tracing::warn!(%error, job.id = back.id(), "job not released; its lease runs out");
-            }
-            Err(Error::Delayed)
-        }
+        // The stream ended between reserve and start.
+        Err(_) => give_back(&again, &name, &back).await,
     }
+}
+
+/// Puts a job that was reserved and never started back to where it was.
+async fn give_back(queues: &Queues, queue: &str, job: &Job) -> Result<serde_json::Value, Error> {
+    let held = Held {
+        queue,
+        id: job.id(),
+        token: job.token().unwrap_or_default(),
+    };
+    if let Err(error) = queues.requeue(&held, true).await {
+        tracing::warn!(%error, job.id = held.id, "job not released; its lease runs out");
+    }
+    Err(Error::Delayed)
 }

@@ -19,8 +19,6 @@ const MAX_REASON: usize = 4_000;
 pub(super) enum Verdict {
     /// Move it to completed.
     Completed(Value),
-    /// Retry it the way the producer's options say.
-    Retry(String),
     /// Move it to failed.
     Dead(String),
     /// Nothing: it was moved already, or is no longer ours.
@@ -273,11 +271,7 @@ impl Reserved {
         now_ms: u64,
     ) -> Result<Option<String>, QueueError> {
         let (reason, chain, count) = match transition {
-            Transition::Retry {
-                reason,
-                chain,
-                delay,
-            } => (reason, chain, delay.is_some() || !self.stock_retry()),
+            Transition::Retry { reason, chain, .. } => (reason, chain, true),
             Transition::Bury { reason, chain } => (reason, chain, false),
             _ => return Ok(Some(String::new())),
         };
@@ -305,23 +299,18 @@ impl Reserved {
             Transition::Complete(value) => Some(Verdict::Completed(value.clone())),
             Transition::Abandon => Some(Verdict::Moved),
             Transition::Bury { reason, .. } => Some(Verdict::Dead(clip(reason))),
-            // Without a pause the stock script puts it behind the waiting ones.
-            Transition::Retry {
-                delay: None,
-                reason,
-                ..
-            } if self.stock_retry() => Some(Verdict::Retry(clip(reason))),
-            Transition::Retry { delay, .. } => {
-                self.delay_until(now_ms.saturating_add(millis(delay.unwrap_or_default())))
-                    .await?
+            Transition::Retry { delay: None, .. } => {
+                let front = self.job.opts().lifo.unwrap_or(false);
+                self.requeue(front).await?
             }
-            Transition::Postpone { delay } => {
+            Transition::Retry {
+                delay: Some(delay), ..
+            }
+            | Transition::Postpone { delay } => {
                 self.delay_until(now_ms.saturating_add(millis(*delay)))
                     .await?
             }
-            Transition::Release => {
-                self.moved(self.job.move_to_wait(None).await.map(drop), "release a job")?
-            }
+            Transition::Release => self.requeue(true).await?,
         };
         let settled = if verdict.is_some() {
             Settled::Done
@@ -340,11 +329,9 @@ impl Reserved {
         Ok(settled)
     }
 
-    /// Whether the crate itself would count the attempt and retry at once.
-    fn stock_retry(&self) -> bool {
-        let options = self.job.opts();
-        let attempts = options.attempts.unwrap_or(0);
-        options.backoff.is_none() && self.attempts_made().saturating_add(1) < attempts
+    async fn requeue(&self, front: bool) -> Result<Option<Verdict>, QueueError> {
+        let held = self.queues.requeue(&self.held(), front).await?;
+        Ok(held.then_some(Verdict::Moved))
     }
 
     async fn delay_until(&self, due_ms: u64) -> Result<Option<Verdict>, QueueError> {

@@ -17,6 +17,8 @@ script!(NOTE_FAILURE, "scripts/note_failure.lua");
 script!(SAVE_CHECKPOINT, "scripts/save_checkpoint.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(UNCLAIM, "scripts/unclaim.lua");
+script!(REQUEUE, "scripts/requeue.lua");
+script!(FOLLOW_PAUSE, "scripts/follow_pause.lua");
 
 fn failed(step: &'static str) -> impl FnOnce(redis::RedisError) -> QueueError {
     move |source| QueueError::Redis { step, source }
@@ -63,6 +65,46 @@ impl Queues {
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("note a failed attempt"))
+    }
+
+    /// Puts a job back among those that wait; false when somebody else holds it.
+    pub(super) async fn requeue(&self, held: &Held<'_>, front: bool) -> Result<bool, QueueError> {
+        let key = self.job_key(held.queue, held.id);
+        let mut call = REQUEUE.key(&key);
+        call.key(format!("{key}:lock"));
+        let base = self.base(held.queue);
+        for part in [
+            "active",
+            "wait",
+            "paused",
+            "prioritized",
+            "pc",
+            "meta",
+            "marker",
+            "stalled",
+            "events",
+        ] {
+            call.key(format!("{base}:{part}"));
+        }
+        call.arg(held.token)
+            .arg(held.id)
+            .arg(if front { "front" } else { "back" })
+            .invoke_async(&mut self.redis())
+            .await
+            .map_err(failed("put a job back"))
+    }
+
+    /// Keeps jobs that became due while a client has paused the queue from being lost when it
+    /// resumes; answers whether the queue is paused.
+    pub(crate) async fn follow_pause(&self, queue: &str) -> Result<bool, QueueError> {
+        let base = self.base(queue);
+        FOLLOW_PAUSE
+            .key(format!("{base}:meta"))
+            .key(format!("{base}:wait"))
+            .key(format!("{base}:paused"))
+            .invoke_async(&mut self.redis())
+            .await
+            .map_err(failed("look whether a queue is paused"))
     }
 
     /// Keeps a checkpoint; false when somebody else holds the job.

@@ -42,6 +42,9 @@ use crate::queue::{QueueError, Queues};
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
 /// How often an outage is mentioned.
 const WARN_EVERY: Duration = Duration::from_secs(10);
+/// How often a queue is looked at while nobody has paused it, and while somebody has.
+const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
+const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
 /// How often a stopping process looks whether its jobs are done.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -94,7 +97,8 @@ pub(crate) struct Crew {
     engine: Arc<Engine>,
     feeds: BTreeMap<String, Arc<Feed>>,
     monitor: Option<Monitor>,
-    divider: Option<JoinHandle<()>>,
+    /// What goes on beside the jobs until the crew closes.
+    clockwork: Vec<JoinHandle<()>>,
 }
 
 impl Crew {
@@ -133,7 +137,7 @@ impl Crew {
             engine,
             feeds,
             monitor: Some(monitor),
-            divider: None,
+            clockwork: Vec::new(),
         })
     }
 
@@ -155,9 +159,11 @@ impl Crew {
                 queue.clone(),
                 Arc::clone(feed),
             ));
+            let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
+            self.clockwork.push(self.engine.control.spawn(follower));
         }
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
-        self.divider = Some(self.engine.control.spawn(divider));
+        self.clockwork.push(self.engine.control.spawn(divider));
         Ok(())
     }
 
@@ -193,9 +199,7 @@ impl Crew {
 
     /// Closes the feeds; jobs must be settled before.
     pub(crate) async fn close(self) {
-        if let Some(divider) = self.divider {
-            divider.abort();
-        }
+        self.clockwork.iter().for_each(JoinHandle::abort);
         futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
         self.engine.tracker.close();
     }
@@ -220,6 +224,19 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
             feed.set_slots(*slots);
         }
         ticks.tick().await;
+    }
+}
+
+/// Looks after jobs that become due while a client has paused their queue.
+async fn follow_pauses(queues: Queues, queue: String) {
+    loop {
+        let paused = queues.follow_pause(&queue).await.unwrap_or(false);
+        tokio::time::sleep(if paused {
+            FOLLOW_PAUSE_EVERY
+        } else {
+            LOOK_FOR_PAUSE_EVERY
+        })
+        .await;
     }
 }
 

@@ -13,6 +13,7 @@ mod support;
 
 mod backoff;
 mod cli;
+mod conformance;
 mod isolation;
 mod metrics;
 mod order;

@@ -13,6 +13,5 @@ mod scan_folder;
 mod scan_s3;
 mod takeout;
 
-pub use scan::SCAN_RESULTS;
 pub(crate) use scan_folder::ScanFolder;
 pub(crate) use scan_s3::ScanS3;

@@ -13,14 +13,12 @@ use super::reading;
 use crate::context::JobContext;
 use crate::effects::catalogue::{CatalogueError, ScannedFile, Verdict};
 use crate::job::{Decision, JobError};
+use crate::metric;
 
 /// Files in a page, if the producer did not say.
 const DEFAULT_BATCH: usize = 100;
 /// S3 lists no more at once.
 const MAX_BATCH: usize = 1_000;
-
-/// The `result` label of `roadie_photos_scanned_total`.
-pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "unchanged"];
 
 /// What a scan returns: the web application's `LastScanResult`, and what it found file by file.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -201,7 +199,7 @@ impl<'a> Scan<'a> {
         let now = effects.clock.now_ms();
         let duration = now.saturating_sub(state.started_at);
         let seconds = std::time::Duration::from_millis(u64::try_from(duration).unwrap_or(0));
-        metrics::histogram!("photo_scan_duration_seconds").record(seconds.as_secs_f64());
+        metrics::histogram!(metric::SCAN_SECONDS).record(seconds.as_secs_f64());
         Ok(ScanResult {
             scan_type: self.source.provider().as_str(),
             completed_at: now,
@@ -242,15 +240,14 @@ impl<'a> Scan<'a> {
             .collect();
         let unchanged = (all - changed.len()) as u64;
         counts.skipped += unchanged;
-        metrics::counter!("roadie_photos_scanned_total", "result" => "unchanged")
-            .increment(unchanged);
+        metrics::counter!(metric::PHOTOS_SCANNED, "result" => "unchanged").increment(unchanged);
         let mut reads = futures::stream::iter(changed)
             .map(|item| reading::read(item, &effects.objects, effects.photos))
             .buffered(self.at_once());
         let mut files = Vec::with_capacity(all);
         while let Some(file) = reads.try_next().await? {
             let result = counts.add(&file);
-            metrics::counter!("roadie_photos_scanned_total", "result" => result).increment(1);
+            metrics::counter!(metric::PHOTOS_SCANNED, "result" => result).increment(1);
             progress.current_file_name.clone_from(&file.name);
             self.show(progress, &counts);
             files.push(file);

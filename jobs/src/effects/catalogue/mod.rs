@@ -45,6 +45,7 @@ pub use scanned::{Note, OutcomeStatus, PhotoFacts, Provider, ScannedFile, Verdic
 pub use schema::MigrationReport;
 pub use summary::{CatalogueSummary, OutcomeCount};
 
+use crate::metric;
 use options::Backend;
 
 /// A handle on the catalogue; clones share its connections.
@@ -113,10 +114,10 @@ impl Catalogue {
         let started = Instant::now();
         let result = access.await;
         let elapsed = started.elapsed();
-        metrics::histogram!("roadie_db_query_seconds", "query" => query)
+        metrics::histogram!(metric::DB_QUERY_SECONDS, "query" => query)
             .record(elapsed.as_secs_f64());
         if elapsed >= self.slow_query {
-            metrics::counter!("roadie_db_slow_queries_total").increment(1);
+            metrics::counter!(metric::DB_SLOW_QUERIES).increment(1);
             tracing::warn!(
                 query,
                 elapsed_seconds = elapsed.as_secs_f64(),

@@ -1,0 +1,14 @@
+//! The names of the metrics that handlers and effects record themselves. Their help texts and buckets
+//! stand with all others in the engine's `observe/metrics.rs`.
+
+/// Files that scans have dealt with, by `result` ([`SCAN_RESULTS`]).
+pub const PHOTOS_SCANNED: &str = "roadie_photos_scanned_total";
+/// Time of one photo scan; the application's own name.
+pub const SCAN_SECONDS: &str = "photo_scan_duration_seconds";
+/// Time of one access to the catalogue, by `query`.
+pub const DB_QUERY_SECONDS: &str = "roadie_db_query_seconds";
+/// Accesses to the catalogue that were slower than `database.slow_query`.
+pub const DB_SLOW_QUERIES: &str = "roadie_db_slow_queries_total";
+
+/// The `result` label of [`PHOTOS_SCANNED`].
+pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "unchanged"];

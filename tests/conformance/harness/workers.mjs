@@ -1,0 +1,60 @@
+// The two workers that a case can run against: the roadie binary, and BullMQ's own.
+import { join } from 'node:path';
+import { Child } from './children.mjs';
+import { rehearse } from './rehearse.mjs';
+
+/** A clean environment: a REDIS_URL or DATABASE_URL of the machine is not the test's. */
+function environment() {
+  return { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1' };
+}
+
+export function roadie(bench, args) {
+  const settings = {
+    'redis.url': bench.redis.url,
+    'redis.prefix': bench.prefix,
+    'data.dir': bench.folder,
+    'http.listen': '',
+    'database.migrate_on_start': 'true',
+    'database.url': `sqlite://${join(bench.folder, 'catalogue.db')}`,
+  };
+  const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const child = new Child(bench.binary, [...args, ...flags], { env: environment(), cwd: bench.folder });
+  bench.children.push(child);
+  return child;
+}
+
+export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit = 0 }) {
+  const own = {
+    'worker.rehearsals': 'true',
+    'worker.grace_period': '10s',
+    [`queues.${queue}.slots`]: slots,
+    ...settings,
+  };
+  const flags = Object.entries(own).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+  const child = roadie(bench, ['run', ...flags]);
+  await child.says('serving');
+  let stopping = false;
+  child.ended.then((code) => {
+    if (!stopping) bench.fail(new Error(`roadie ended by itself with ${code}:\n${child.output}`));
+  });
+  return {
+    stop: async () => {
+      stopping = true;
+      const code = await child.stop();
+      if (code !== exit) throw new Error(`roadie ended with ${code}:\n${child.output}`);
+    },
+  };
+}
+
+export async function startNode(bench, { queue, slots = 8 }) {
+  const worker = new bench.bullmq.Worker(queue, rehearse(bench.bullmq), {
+    ...bench.options(),
+    name: 'node',
+    concurrency: slots,
+  });
+  worker.on('error', (error) => bench.note(`worker: ${error.message}`));
+  await worker.waitUntilReady();
+  return { stop: () => worker.close() };
+}
+
+export const WORKERS = { roadie: startRoadie, node: startNode };

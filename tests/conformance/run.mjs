@@ -1,0 +1,96 @@
+// Real BullMQ clients against the real roadie.
+//
+//   node run.mjs [--version 5|6] [--worker roadie|node] [--with-node] [case …]
+//
+// Without a case all run, with both versions. `--worker node` runs the same cases against BullMQ's
+// own worker, `--with-node` against both: what differs there is roadie's to explain.
+// ROADIE_BIN names the binary (default: the debug build), ROADIE_TEST_REDIS_SERVER the Redis server.
+import { existsSync, rmSync } from 'node:fs';
+import { mkdtemp, readdir } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Bench } from './harness/bench.mjs';
+import { VERSIONS } from './harness/clients.mjs';
+import { within } from './harness/deadline.mjs';
+import { startRedis } from './harness/redis.mjs';
+import { printTable } from './harness/table.mjs';
+
+const FEATURE_MS = 40_000;
+const AT_ONCE = 4;
+const here = import.meta.dirname;
+
+const { values: flags, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: {
+    version: { type: 'string', multiple: true },
+    worker: { type: 'string', default: 'roadie' },
+    'with-node': { type: 'boolean', default: false },
+    'end-with-stdin': { type: 'boolean', default: false },
+  },
+});
+if (flags['end-with-stdin']) process.stdin.on('end', () => process.exit(1)).resume();
+
+const target = process.env.CARGO_TARGET_DIR ?? join(here, '../../target');
+const binary = resolve(process.env.ROADIE_BIN ?? join(target, 'debug/roadie'));
+if (!existsSync(binary)) fail(`there is no ${binary}; build it, or name it in ROADIE_BIN`);
+const known = (await readdir(join(here, 'cases'))).map((file) => file.replace(/\.mjs$/, '')).sort();
+const cases = named.length ? named : known;
+for (const name of cases) {
+  if (!known.includes(name)) fail(`there is no case ${name}; there are: ${known.join(', ')}`);
+}
+const columns = (flags['with-node'] ? ['roadie', 'node'] : [flags.worker]).flatMap((worker) =>
+  (flags.version ?? VERSIONS).map((version) => ({ worker, version })),
+);
+
+const folder = await mkdtemp(join(tmpdir(), 'roadie-conformance-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+const redis = await startRedis(folder);
+const rows = [];
+const turns = [];
+for (const name of cases) {
+  const { features, roadieOnly } = await import(`./cases/${name}.mjs`);
+  for (const [feature, body] of Object.entries(features)) {
+    const row = { feature: `${name}: ${feature}`, cells: [] };
+    rows.push(row);
+    columns.forEach((column, at) => {
+      if (roadieOnly && column.worker !== 'roadie') return;
+      turns.push(async () => (row.cells[at] = await play(row.feature, body, column)));
+    });
+  }
+}
+// Most of a feature's time is waiting, and none sees another's queues.
+const lanes = Array.from({ length: AT_ONCE }, async () => {
+  for (let turn = turns.shift(); turn; turn = turns.shift()) await turn();
+});
+await Promise.all(lanes);
+await redis.stop();
+printTable(rows, columns);
+const failed = rows.flatMap((row) => row.cells).filter((cell) => cell?.error);
+process.exit(failed.length === 0 ? 0 : 1);
+
+/** Runs one feature with one client version against one worker. */
+async function play(title, body, { worker, version }) {
+  const started = performance.now();
+  const bench = await Bench.open({ version, worker, redis, binary, folder });
+  let error;
+  try {
+    await within(Promise.race([body(bench), bench.failed]), 'the feature ends', FEATURE_MS);
+  } catch (caught) {
+    error = caught;
+    const words = await within(bench.lastWords(), 'last words').catch(String);
+    console.error(`FAILED ${title} (${worker}, BullMQ ${version})\n${error.stack}\n${words}\n`);
+  }
+  try {
+    await bench.close();
+  } catch (caught) {
+    error ??= caught;
+    console.error(`FAILED at the end of ${title} (${worker}, BullMQ ${version})\n${caught.stack}\n`);
+  }
+  return { error, ms: Math.round(performance.now() - started), notes: bench.notes };
+}
+
+function fail(text) {
+  console.error(text);
+  process.exit(2);
+}
