@@ -52,7 +52,7 @@ system_packages() {
 # Cargo, and new enough.
 need_rust() {
     has cargo || PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
-    has cargo || fail "no cargo on the PATH; install Rust with rustup (https://rustup.rs), open a new shell, and start this again"
+    has cargo || fail "no cargo on the PATH; install Rust with rustup, open a new shell, and start this again"
     local need have
     need=$(sed -n 's/^rust-version = "1\.\([0-9]*\).*/\1/p' "$root/Cargo.toml")
     have=$(cd "$root" && cargo --version | sed 's/^cargo 1\.\([0-9]*\).*/\1/')
