@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use super::Missing;
 
 /// Starts the server, tells its process id, and ends it when standard input closes: a pipe closes
-/// however its owner ends.
+/// however its owner ends. Signals for the whole group (Ctrl-C) must not end it before.
 const WATCH: &str = r#"
+trap '' HUP INT TERM
 dir=$1; shift
 "$@" >>"$dir/log" 2>&1 &
 echo "$!"
