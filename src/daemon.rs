@@ -41,20 +41,13 @@ impl Daemon {
         recorder: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         registry.verify()?;
-        let registry = if config.worker.rehearsals {
-            registry
-        } else {
-            registry.without("rehearse")
-        };
+        let registry =
+            if config.worker.rehearsals { registry } else { registry.without("rehearse") };
         for kind in config.kinds.keys() {
             anyhow::ensure!(
                 registry.get(kind).is_some(),
                 "kinds.{kind} is configured, but there is no such kind; there are: {}",
-                registry
-                    .entries()
-                    .map(|e| e.kind)
-                    .collect::<Vec<_>>()
-                    .join(", ")
+                registry.entries().map(|e| e.kind).collect::<Vec<_>>().join(", ")
             );
         }
         metrics::register(&registry, config.queues.keys().cloned());
@@ -63,14 +56,8 @@ impl Daemon {
         prepare_schema(&config, &effects.catalogue).await?;
         let handlers = handler_threads(&config)?;
         let listen = config.http.listen;
-        let engine = Engine::new(
-            config,
-            registry,
-            effects,
-            queues,
-            handlers.handle(),
-            process_name(),
-        );
+        let engine =
+            Engine::new(config, registry, effects, queues, handlers.handle(), process_name());
         let engine = Arc::new(engine);
         let (http_stop, draining) = (CancellationToken::new(), CancellationToken::new());
         let http = match listen {
@@ -88,14 +75,7 @@ impl Daemon {
             None => None,
         };
         let crew = Crew::assemble(Arc::clone(&engine)).await?;
-        Ok(Self {
-            engine,
-            crew,
-            handlers,
-            http,
-            http_stop,
-            draining,
-        })
+        Ok(Self { engine, crew, handlers, http, http_stop, draining })
     }
 
     /// Where `/metrics` is served.
@@ -127,11 +107,7 @@ impl Daemon {
             exit = self.drain() => exit,
             () = stop.hard.cancelled() => Exit::Hard,
         };
-        let exit = if failed.is_cancelled() {
-            Exit::Failed
-        } else {
-            exit
-        };
+        let exit = if failed.is_cancelled() { Exit::Failed } else { exit };
         self.close(exit).await;
         Ok(exit)
     }
@@ -140,10 +116,7 @@ impl Daemon {
     async fn drain(&self) -> Exit {
         let worker = &self.engine.config.worker;
         self.crew.stop_reserving();
-        let left = self
-            .crew
-            .drained_by(Instant::now() + worker.grace_period)
-            .await;
+        let left = self.crew.drained_by(Instant::now() + worker.grace_period).await;
         if left == 0 {
             return Exit::Drained;
         }
@@ -153,10 +126,7 @@ impl Daemon {
         let limit = worker.stop_within + std::time::Duration::from_secs(1);
         let left = self.crew.drained_by(Instant::now() + limit).await;
         if left > 0 {
-            tracing::warn!(
-                jobs = left,
-                "not released in time; their leases run out by themselves"
-            );
+            tracing::warn!(jobs = left, "not released in time; their leases run out by themselves");
         }
         Exit::Released
     }

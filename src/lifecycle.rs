@@ -17,10 +17,7 @@ pub struct Stop {
 impl Default for Stop {
     fn default() -> Self {
         let hard = CancellationToken::new();
-        Self {
-            soft: hard.child_token(),
-            hard,
-        }
+        Self { soft: hard.child_token(), hard }
     }
 }
 
@@ -66,10 +63,7 @@ pub fn listen(stop: Stop) -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         let name = either(&mut terminate, &mut interrupt).await;
-        tracing::info!(
-            signal = name,
-            "stopping: no new jobs; send it again to stop at once"
-        );
+        tracing::info!(signal = name, "stopping: no new jobs; send it again to stop at once");
         stop.soft.cancel();
         let name = either(&mut terminate, &mut interrupt).await;
         tracing::warn!(signal = name, "stopping at once");

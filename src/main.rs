@@ -6,10 +6,7 @@ use roadie::cli;
 
 fn main() -> ExitCode {
     // Before anything opens a TLS connection: one crypto provider for all of them.
-    if rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err()
-    {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
         return ExitCode::from(70);
     }
     cli::main()

@@ -63,10 +63,7 @@ impl Cancel {
 
     /// Why, if it should stop.
     pub fn reason(&self) -> Option<CancelReason> {
-        self.token
-            .is_cancelled()
-            .then(|| self.reason.get().copied())
-            .flatten()
+        self.token.is_cancelled().then(|| self.reason.get().copied()).flatten()
     }
 }
 
@@ -124,12 +121,7 @@ pub struct JobContext {
 impl JobContext {
     /// Built by the engine for one attempt.
     pub fn new(info: JobInfo, effects: Effects, cancel: Cancel, port: Arc<dyn JobPort>) -> Self {
-        Self {
-            info: Arc::new(info),
-            effects,
-            cancel,
-            port,
-        }
+        Self { info: Arc::new(info), effects, cancel, port }
     }
 
     /// Who is running.
@@ -177,10 +169,7 @@ impl JobContext {
         let value = serde_json::to_value(checkpoint)
             .context("encode the checkpoint")
             .map_err(JobError::discard)?;
-        self.port
-            .save_checkpoint(value)
-            .await
-            .map_err(JobError::retry)
+        self.port.save_checkpoint(value).await.map_err(JobError::retry)
     }
 
     /// Takes a name that only one job of the fleet may hold at a time.
@@ -204,8 +193,6 @@ impl JobContext {
 
 impl std::fmt::Debug for JobContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JobContext")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
+        f.debug_struct("JobContext").field("info", &self.info).finish_non_exhaustive()
     }
 }

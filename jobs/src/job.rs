@@ -82,10 +82,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// 2 s, 4 s, 8 s … up to 10 min.
-    pub const DEFAULT: Self = Self {
-        base: Duration::from_secs(2),
-        cap: Duration::from_mins(10),
-    };
+    pub const DEFAULT: Self = Self { base: Duration::from_secs(2), cap: Duration::from_mins(10) };
 }
 
 /// What becomes of a job whose handler did not succeed.
@@ -117,34 +114,22 @@ pub struct JobError {
 impl JobError {
     /// Try again after the usual backoff.
     pub fn retry(source: impl Into<anyhow::Error>) -> Self {
-        Self {
-            decision: Decision::Retry { after: None },
-            source: source.into(),
-        }
+        Self { decision: Decision::Retry { after: None }, source: source.into() }
     }
 
     /// Try again after a pause that the failing system asked for.
     pub fn retry_after(after: Duration, source: impl Into<anyhow::Error>) -> Self {
-        Self {
-            decision: Decision::Retry { after: Some(after) },
-            source: source.into(),
-        }
+        Self { decision: Decision::Retry { after: Some(after) }, source: source.into() }
     }
 
     /// Later; no attempt is counted.
     pub fn postpone(after: Duration, source: impl Into<anyhow::Error>) -> Self {
-        Self {
-            decision: Decision::Postpone { after },
-            source: source.into(),
-        }
+        Self { decision: Decision::Postpone { after }, source: source.into() }
     }
 
     /// Never again.
     pub fn discard(source: impl Into<anyhow::Error>) -> Self {
-        Self {
-            decision: Decision::Discard,
-            source: source.into(),
-        }
+        Self { decision: Decision::Discard, source: source.into() }
     }
 
     /// The handler saw [`JobContext::cancelled`] and stopped at a safe point.

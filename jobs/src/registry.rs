@@ -78,9 +78,7 @@ impl Entry {
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry")
-            .field("kind", &self.kind)
-            .finish_non_exhaustive()
+        f.debug_struct("Entry").field("kind", &self.kind).finish_non_exhaustive()
     }
 }
 
@@ -88,15 +86,9 @@ fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {
     serde_path_to_error::deserialize(payload).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        let reason = if path == "." {
-            inner.to_string()
-        } else {
-            format!("field `{path}`: {inner}")
-        };
-        Undecodable {
-            kind: J::KIND,
-            reason,
-        }
+        let reason =
+            if path == "." { inner.to_string() } else { format!("field `{path}`: {inner}") };
+        Undecodable { kind: J::KIND, reason }
     })
 }
 
@@ -127,9 +119,7 @@ impl Registry {
 
     /// Refuses a registry in which two handlers claim one kind.
     pub fn verify(&self) -> Result<(), RegistryError> {
-        self.twice
-            .first()
-            .map_or(Ok(()), |kind| Err(RegistryError::Twice(kind)))
+        self.twice.first().map_or(Ok(()), |kind| Err(RegistryError::Twice(kind)))
     }
 
     /// The handler of a kind.

@@ -61,10 +61,8 @@ enum Act {
 impl Job for Rehearse {
     const KIND: &'static str = "rehearse";
     const QUEUE: &'static str = "rehearsals";
-    const BACKOFF: Backoff = Backoff {
-        base: Duration::from_millis(100),
-        cap: Duration::from_secs(1),
-    };
+    const BACKOFF: Backoff =
+        Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(1) };
     const TIMEOUT: Timeout = Timeout::Total(Duration::from_secs(30));
     const SLOTS: SlotClass = SlotClass::Io;
     type Output = Value;
@@ -107,10 +105,7 @@ async fn play(cx: &JobContext, steps: u64, pause: Duration) -> Result<Value, Job
             () = cx.cancelled() => return Err(JobError::stopped()),
         }
         cx.checkpoint(&(step + 1)).await?;
-        cx.report(Progress {
-            value: json!({ "step": step + 1, "of": steps }),
-            mirror: None,
-        });
+        cx.report(Progress { value: json!({ "step": step + 1, "of": steps }), mirror: None });
     }
     Ok(json!({ "steps": steps, "resumedAt": first }))
 }

@@ -68,13 +68,8 @@ enum Kind {
 }
 
 /// One in forty has something wrong, each in turn.
-const FAULTS: [Kind; 5] = [
-    Kind::Truncated,
-    Kind::Text,
-    Kind::Empty,
-    Kind::OffTheGlobe,
-    Kind::Misnamed,
-];
+const FAULTS: [Kind; 5] =
+    [Kind::Truncated, Kind::Text, Kind::Empty, Kind::OffTheGlobe, Kind::Misnamed];
 
 impl Kind {
     fn of(number: usize) -> Self {

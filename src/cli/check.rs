@@ -20,10 +20,7 @@ pub(super) struct Args {
 
 pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
     let results = [
-        (
-            "configuration",
-            Ok(format!("{} queues", config.queues.len())),
-        ),
+        ("configuration", Ok(format!("{} queues", config.queues.len()))),
         ("redis", redis(&config).await),
         ("database", database(&config).await),
         ("objects", store(&config).await),
@@ -49,36 +46,19 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
 
 async fn redis(config: &Config) -> Result<String, String> {
     let queues = open_queues(config).await.map_err(|e| one_line(e.chain()))?;
-    let rtt = crate::queue::ping(&queues)
-        .await
-        .map_err(|e| error_line(&e))?;
-    Ok(format!(
-        "{}, {} µs a round trip",
-        redact_url(config.redis.url.reveal()),
-        rtt.as_micros()
-    ))
+    let rtt = crate::queue::ping(&queues).await.map_err(|e| error_line(&e))?;
+    Ok(format!("{}, {} µs a round trip", redact_url(config.redis.url.reveal()), rtt.as_micros()))
 }
 
 async fn database(config: &Config) -> Result<String, String> {
-    let catalogue = Catalogue::connect(catalogue_options(config))
-        .await
-        .map_err(|e| error_line(&e))?;
+    let catalogue =
+        Catalogue::connect(catalogue_options(config)).await.map_err(|e| error_line(&e))?;
     catalogue.ping().await.map_err(|e| error_line(&e))?;
-    let pending = catalogue
-        .pending_migrations()
-        .await
-        .map_err(|e| error_line(&e))?;
+    let pending = catalogue.pending_migrations().await.map_err(|e| error_line(&e))?;
     if !pending.is_empty() && !config.database.migrate_on_start {
-        return Err(format!(
-            "lacks migrations ({}); run `roadie migrate`",
-            pending.join(", ")
-        ));
+        return Err(format!("lacks migrations ({}); run `roadie migrate`", pending.join(", ")));
     }
-    Ok(format!(
-        "{}, {}",
-        redact_url(&config.database_url()),
-        catalogue.backend()
-    ))
+    Ok(format!("{}, {}", redact_url(&config.database_url()), catalogue.backend()))
 }
 
 async fn store(config: &Config) -> Result<String, String> {
@@ -90,10 +70,6 @@ fn folders(config: &Config) -> Result<String, String> {
     let folders = Folders::open(&config.folders.roots).map_err(|e| error_line(&e))?;
     match folders.roots() {
         [] => Ok("none configured: scan-folder is off".to_owned()),
-        roots => Ok(roots
-            .iter()
-            .map(|r| r.display().to_string())
-            .collect::<Vec<_>>()
-            .join(", ")),
+        roots => Ok(roots.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(", ")),
     }
 }

@@ -54,38 +54,18 @@ pub(super) enum Command {
 }
 
 fn reason(word: &str) -> Result<DeadReason, String> {
-    DeadReason::ALL
-        .into_iter()
-        .find(|reason| reason.as_str() == word)
-        .ok_or_else(|| {
-            let known: Vec<&str> = DeadReason::ALL
-                .iter()
-                .map(|reason| reason.as_str())
-                .collect();
-            format!("there are: {}", known.join(", "))
-        })
+    DeadReason::ALL.into_iter().find(|reason| reason.as_str() == word).ok_or_else(|| {
+        let known: Vec<&str> = DeadReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        format!("there are: {}", known.join(", "))
+    })
 }
 
 pub(super) async fn dead(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     let catalogue = Catalogue::connect(catalogue_options(&config)).await?;
     match command {
-        Command::List {
-            queue,
-            kind,
-            reason,
-            limit,
-            group,
-            all,
-            json,
-        } => {
-            let filter = DeadLetterFilter {
-                queue,
-                kind,
-                reason,
-                retried: all,
-                limit,
-                ..Default::default()
-            };
+        Command::List { queue, kind, reason, limit, group, all, json } => {
+            let filter =
+                DeadLetterFilter { queue, kind, reason, retried: all, limit, ..Default::default() };
             let letters = catalogue.dead_letters(&filter).await?;
             if json {
                 say(&serde_json::to_string_pretty(&letters)?);
@@ -115,14 +95,15 @@ pub(super) async fn dead(command: Command, config: Config) -> anyhow::Result<Exi
             let queues = open_queues(&config).await?;
             for id in ids {
                 let letter = find(&catalogue, &id).await?;
+                if let Some(at) = letter.retried_at {
+                    anyhow::bail!(
+                        "dead letter {id} was retried at {} (UTC) and has not died since",
+                        time(at)
+                    );
+                }
                 let how = retry(&queues, &letter).await?;
-                catalogue
-                    .mark_retried(&letter.id, Clock::System.now_ms())
-                    .await?;
-                say(&format!(
-                    "{} {} → {} ({how})",
-                    letter.kind, letter.job_id, letter.queue
-                ));
+                catalogue.mark_retried(&letter.id, Clock::System.now_ms()).await?;
+                say(&format!("{} {} → {} ({how})", letter.kind, letter.job_id, letter.queue));
             }
         }
     }
@@ -150,9 +131,7 @@ async fn retry(queues: &Queues, letter: &DeadLetter) -> anyhow::Result<String> {
                 ..NewJob::default()
             };
             let id = queues.add(&letter.queue, job).await?;
-            Ok(format!(
-                "added again as job {id}: the queue had already dropped it"
-            ))
+            Ok(format!("added again as job {id}: the queue had already dropped it"))
         }
         Err(error) => Err(error.into()),
     }
@@ -174,19 +153,7 @@ fn list(letters: &[DeadLetter]) -> String {
             ]
         })
         .collect();
-    table(
-        &[
-            "id",
-            "died (UTC)",
-            "queue",
-            "kind",
-            "job",
-            "reason",
-            "attempts",
-            "error",
-        ],
-        &rows,
-    )
+    table(&["id", "died (UTC)", "queue", "kind", "job", "reason", "attempts", "error"], &rows)
 }
 
 fn groups(letters: &[DeadLetter]) -> String {
@@ -211,16 +178,5 @@ fn groups(letters: &[DeadLetter]) -> String {
             ])
         })
         .collect();
-    table(
-        &[
-            "jobs",
-            "cause",
-            "kind",
-            "reason",
-            "first (UTC)",
-            "last (UTC)",
-            "latest error",
-        ],
-        &rows,
-    )
+    table(&["jobs", "cause", "kind", "reason", "first (UTC)", "last (UTC)", "latest error"], &rows)
 }

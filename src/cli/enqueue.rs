@@ -51,11 +51,11 @@ fn priority(text: &str) -> Result<u32, String> {
         "high" => Ok(1),
         "normal" => Ok(10),
         "low" => Ok(100),
-        number => number
-            .parse()
-            .ok()
-            .filter(|number| *number <= MAX_PRIORITY)
-            .ok_or_else(|| format!("`{number}` is not high, normal, low or 0 to {MAX_PRIORITY}")),
+        number => {
+            number.parse().ok().filter(|number| *number <= MAX_PRIORITY).ok_or_else(|| {
+                format!("`{number}` is not high, normal, low or 0 to {MAX_PRIORITY}")
+            })
+        }
     }
 }
 
@@ -101,13 +101,9 @@ mod tests {
 
     #[test]
     fn priorities_have_names_and_numbers() {
-        for (text, number) in [
-            ("high", Some(1)),
-            ("low", Some(100)),
-            ("7", Some(7)),
-            ("x", None),
-            ("3000000", None),
-        ] {
+        for (text, number) in
+            [("high", Some(1)), ("low", Some(100)), ("7", Some(7)), ("x", None), ("3000000", None)]
+        {
             assert_eq!(priority(text).ok(), number);
         }
     }

@@ -35,11 +35,7 @@ pub(super) enum Command {
 pub(super) async fn jobs(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     let queues = open_queues(&config).await?;
     match command {
-        Command::List {
-            queue,
-            state,
-            limit,
-        } => {
+        Command::List { queue, state, limit } => {
             let now = roadie_jobs::effects::Clock::System.now_ms();
             let wire = if state == "waiting" { "wait" } else { &state };
             let jobs = queues.jobs(&queue, wire, limit).await?;
@@ -62,9 +58,7 @@ pub(super) async fn jobs(command: Command, config: Config) -> anyhow::Result<Exi
                 say(&format!("no {state} jobs in {queue}"));
             } else {
                 say(&table(
-                    &[
-                        "id", "kind", "priority", "attempts", "age", "payload", "error",
-                    ],
+                    &["id", "kind", "priority", "attempts", "age", "payload", "error"],
                     &rows,
                 ));
             }

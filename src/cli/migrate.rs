@@ -23,11 +23,7 @@ pub(super) async fn migrate(args: Args, config: Config) -> anyhow::Result<ExitCo
         for name in &pending {
             say(&format!("pending: {name}"));
         }
-        say(&format!(
-            "{} migrations to apply ({})",
-            pending.len(),
-            catalogue.backend()
-        ));
+        say(&format!("{} migrations to apply ({})", pending.len(), catalogue.backend()));
         return Ok(ExitCode::from(u8::from(!pending.is_empty())));
     }
     let report = catalogue.migrate().await?;

@@ -78,11 +78,8 @@ pub fn main() -> ExitCode {
         say(include_str!("../../config/default.toml"));
         return ExitCode::SUCCESS;
     }
-    let sources = Sources {
-        file: cli.config,
-        environment: std::env::vars().collect(),
-        flags: cli.set,
-    };
+    let sources =
+        Sources { file: cli.config, environment: std::env::vars().collect(), flags: cli.set };
     if let Command::Demo(args) = cli.command {
         return finish(block_on(demo::demo(args, sources)));
     }
@@ -110,9 +107,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(command);
     // What still blocks a thread, such as a handler that never yields, must not hold the exit.
     runtime.shutdown_background();

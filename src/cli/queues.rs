@@ -46,14 +46,7 @@ pub(super) async fn queues(args: Args, config: Config) -> anyhow::Result<ExitCod
         say(&format!("no queues under prefix {}", config.redis.prefix));
         return Ok(ExitCode::SUCCESS);
     }
-    let shown = [
-        "waiting",
-        "active",
-        "delayed",
-        "prioritized",
-        "completed",
-        "failed",
-    ];
+    let shown = ["waiting", "active", "delayed", "prioritized", "completed", "failed"];
     let head = [&["queue"], shown.as_slice(), &["oldest", "state"]].concat();
     let rows: Vec<Vec<String>> = depths
         .iter()

@@ -5,10 +5,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let columns = head.len();
     let cell = |row: &[String], i: usize| row.get(i).cloned().unwrap_or_default();
     let width = |i: usize| {
-        rows.iter()
-            .map(|row| cell(row, i).chars().count())
-            .chain([head[i].chars().count()])
-            .max()
+        rows.iter().map(|row| cell(row, i).chars().count()).chain([head[i].chars().count()]).max()
     };
     let numeric =
         |i: usize| !rows.is_empty() && rows.iter().all(|row| cell(row, i).parse::<f64>().is_ok());
@@ -26,13 +23,8 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         padded.join("  ").trim_end().to_owned()
     };
     let head = line(head.iter().map(|&h| h.to_owned()).collect());
-    let body = rows
-        .iter()
-        .map(|row| line((0..columns).map(|i| cell(row, i)).collect()));
-    std::iter::once(head)
-        .chain(body)
-        .collect::<Vec<_>>()
-        .join("\n")
+    let body = rows.iter().map(|row| line((0..columns).map(|i| cell(row, i)).collect()));
+    std::iter::once(head).chain(body).collect::<Vec<_>>().join("\n")
 }
 
 /// `3d 4h`, `12m 5s`, `0.3s`: two units at most.
@@ -49,10 +41,8 @@ pub(super) fn age(ms: u64) -> String {
 
 /// Unix milliseconds as `2026-11-20 10:54:03` UTC.
 pub(super) fn time(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms).map_or_else(
-        || ms.to_string(),
-        |time| time.format("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+    chrono::DateTime::from_timestamp_millis(ms)
+        .map_or_else(|| ms.to_string(), |time| time.format("%Y-%m-%d %H:%M:%S").to_string())
 }
 
 /// The first characters of a longer text.
@@ -61,10 +51,7 @@ pub(super) fn clip(text: &str, most: usize) -> String {
     if line.chars().count() <= most {
         return line.to_owned();
     }
-    line.chars()
-        .take(most.saturating_sub(1))
-        .chain(['…'])
-        .collect()
+    line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -73,10 +60,8 @@ mod tests {
 
     #[test]
     fn columns_align() {
-        let rows = vec![
-            vec!["a".to_owned(), "5".to_owned()],
-            vec!["long".to_owned(), "12".to_owned()],
-        ];
+        let rows =
+            vec![vec!["a".to_owned(), "5".to_owned()], vec!["long".to_owned(), "12".to_owned()]];
         assert_eq!(table(&["name", "n"], &rows), "name   n\na      5\nlong  12");
     }
 

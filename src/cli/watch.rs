@@ -25,9 +25,7 @@ pub(super) struct Ended {
 pub(super) async fn until_end(queues: &Queues, queue: &str, id: &str) -> anyhow::Result<Ended> {
     let terminal = std::io::stderr().is_terminal();
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template(
-        "{bar:32} {pos}/{len} {elapsed} {wide_msg}",
-    )?);
+    bar.set_style(ProgressStyle::with_template("{bar:32} {pos}/{len} {elapsed} {wide_msg}")?);
     let mut looks = 0_u32;
     let mut shown = String::new();
     loop {
@@ -47,18 +45,12 @@ pub(super) async fn until_end(queues: &Queues, queue: &str, id: &str) -> anyhow:
             JobState::Completed => {
                 bar.finish_and_clear();
                 let value = serde_json::from_str(job.returnvalue()).unwrap_or(Value::Null);
-                return Ok(Ended {
-                    completed: true,
-                    value,
-                });
+                return Ok(Ended { completed: true, value });
             }
             JobState::Failed => {
                 bar.finish_and_clear();
                 say(&format!("failed: {}", job.failed_reason()));
-                return Ok(Ended {
-                    completed: false,
-                    value: Value::Null,
-                });
+                return Ok(Ended { completed: false, value: Value::Null });
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
@@ -83,11 +75,7 @@ impl Step {
                     clippy::cast_sign_loss,
                     reason = "0 to 100"
                 )]
-                return Self {
-                    done: done as u64,
-                    total: 100,
-                    text: state_name(state).to_owned(),
-                };
+                return Self { done: done as u64, total: 100, text: state_name(state).to_owned() };
             }
         };
         let number = |names: &[&str]| names.iter().find_map(|name| value.get(name)?.as_u64());
@@ -99,11 +87,7 @@ impl Step {
         Self {
             done: number(&["currentPhoto", "step"]).unwrap_or(0),
             total: number(&["totalPhotos", "of"]).unwrap_or(0),
-            text: if text.is_empty() {
-                state_name(state).to_owned()
-            } else {
-                text
-            },
+            text: if text.is_empty() { state_name(state).to_owned() } else { text },
         }
     }
 }

@@ -30,9 +30,7 @@ pub struct ConfigError {
 
 impl ConfigError {
     fn one(fault: impl Into<String>) -> Self {
-        Self {
-            faults: vec![fault.into()],
-        }
+        Self { faults: vec![fault.into()] }
     }
 }
 
@@ -55,9 +53,7 @@ impl Sources {
     /// Names every unknown key and every bad value, not only the first.
     pub fn load(&self) -> Result<Config, ConfigError> {
         let mut table: Table = DEFAULTS.parse().map_err(|e| {
-            ConfigError::one(format!(
-                "config/default.toml, compiled in, does not parse: {e}"
-            ))
+            ConfigError::one(format!("config/default.toml, compiled in, does not parse: {e}"))
         })?;
         let known = table.clone();
         let mut faults = Vec::new();
@@ -73,13 +69,7 @@ impl Sources {
         }
         for (key, value) in &self.flags {
             let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            set(
-                &mut table,
-                &path,
-                value,
-                &format!("--set {key}"),
-                &mut faults,
-            );
+            set(&mut table, &path, value, &format!("--set {key}"), &mut faults);
         }
         unknown_keys(&known, &table, "", &mut faults);
         if !faults.is_empty() {
@@ -89,19 +79,14 @@ impl Sources {
             ConfigError::one(format!("{}: {}", e.path(), e.inner().to_string().trim()))
         })?;
         let faults = config.faults();
-        if faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigError { faults })
-        }
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
     }
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::one(format!("cannot read {}: {e}", path.display())))?;
-    text.parse()
-        .map_err(|e| ConfigError::one(format!("{} is not valid TOML: {e}", path.display())))
+    text.parse().map_err(|e| ConfigError::one(format!("{} is not valid TOML: {e}", path.display())))
 }
 
 /// The table key that an environment variable sets, if it sets one.
@@ -153,9 +138,7 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
     };
     let mut at = table;
     for part in parents {
-        let entry = at
-            .entry(part.clone())
-            .or_insert_with(|| Value::Table(Table::new()));
+        let entry = at.entry(part.clone()).or_insert_with(|| Value::Table(Table::new()));
         let Value::Table(inner) = entry else {
             faults.push(format!("{source}: `{part}` is not a section"));
             return;
@@ -167,10 +150,7 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
         Some(Value::Array(_)) => Some(Value::Array(
-            text.split(',')
-                .filter(|p| !p.is_empty())
-                .map(|p| Value::String(p.into()))
-                .collect(),
+            text.split(',').filter(|p| !p.is_empty()).map(|p| Value::String(p.into())).collect(),
         )),
         None if numeric => text.parse().map(Value::Integer).ok(),
         _ => Some(Value::String(text.to_owned())),
@@ -179,21 +159,14 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
         Some(value) => {
             at.insert(last.clone(), value);
         }
-        None => faults.push(format!(
-            "{source}: `{text}` is not a value for {}",
-            path.join(".")
-        )),
+        None => faults.push(format!("{source}: `{text}` is not a value for {}", path.join("."))),
     }
 }
 
 /// Keys that no default knows; queues and kinds are named by the operator.
 fn unknown_keys(known: &Table, table: &Table, at: &str, faults: &mut Vec<String>) {
     for (key, value) in table {
-        let path = if at.is_empty() {
-            key.clone()
-        } else {
-            format!("{at}.{key}")
-        };
+        let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (known.get(key), value) {
             (Some(Value::Table(_)), Value::Table(_)) if path == "queues" || path == "kinds" => {}
             (Some(Value::Table(known)), Value::Table(inner)) => {
@@ -202,9 +175,7 @@ fn unknown_keys(known: &Table, table: &Table, at: &str, faults: &mut Vec<String>
             (Some(_), _) => {}
             (None, _) => faults.push(format!(
                 "unknown key `{path}`{}",
-                nearest(key, known)
-                    .map(|n| format!("; did you mean `{n}`?"))
-                    .unwrap_or_default()
+                nearest(key, known).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default()
             )),
         }
     }
@@ -213,16 +184,8 @@ fn unknown_keys(known: &Table, table: &Table, at: &str, faults: &mut Vec<String>
 /// The known key that looks most like a mistyped one.
 fn nearest<'a>(key: &str, known: &'a Table) -> Option<&'a str> {
     let common = |other: &str| {
-        key.chars()
-            .zip(other.chars())
-            .take_while(|(a, b)| a == b)
-            .count()
-            + key
-                .chars()
-                .rev()
-                .zip(other.chars().rev())
-                .take_while(|(a, b)| a == b)
-                .count()
+        key.chars().zip(other.chars()).take_while(|(a, b)| a == b).count()
+            + key.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count()
     };
     known
         .keys()
@@ -261,9 +224,7 @@ pub(super) mod optional_duration {
         if text.is_empty() {
             return Ok(None);
         }
-        super::parse_duration(&text)
-            .map(Some)
-            .map_err(D::Error::custom)
+        super::parse_duration(&text).map(Some).map_err(D::Error::custom)
     }
 }
 
@@ -284,132 +245,4 @@ pub(super) mod optional_address {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    fn load(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let pairs = |list: &[(&str, &str)]| {
-            list.iter()
-                .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-                .collect::<Vec<_>>()
-        };
-        Sources {
-            file: None,
-            environment: pairs(environment).into_iter().collect(),
-            flags: pairs(flags),
-        }
-        .load()
-    }
-
-    #[test]
-    fn the_defaults_are_valid() {
-        let config = load(&[], &[]).unwrap();
-        assert_eq!(config.worker.lease, Duration::from_secs(15));
-        assert_eq!(config.database_url(), "sqlite://roadie-data/catalogue.db");
-    }
-
-    #[test]
-    fn the_files_beside_the_defaults_are_valid() {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
-        let secrets = [
-            ("ROADIE_OBJECTS__ACCESS_KEY_ID".to_owned(), "id".to_owned()),
-            (
-                "ROADIE_OBJECTS__SECRET_ACCESS_KEY".to_owned(),
-                "secret".to_owned(),
-            ),
-        ];
-        for name in ["demo.toml", "production.toml"] {
-            let sources = Sources {
-                file: Some(folder.join(name)),
-                environment: secrets.clone().into_iter().collect(),
-                flags: Vec::new(),
-            };
-            sources.load().unwrap();
-        }
-    }
-
-    #[test]
-    fn established_names_are_understood() {
-        let config = load(
-            &[
-                ("REDIS_URL", "redis://r"),
-                ("DATABASE_URL", "postgres://d"),
-                ("DB_POOL_SIZE", "20"),
-                ("QUEUE_CONCURRENCY", "12"),
-                ("QUEUE_ATTEMPTS", "7"),
-                ("QUEUE_TIMEOUT", "45000"),
-            ],
-            &[],
-        )
-        .unwrap();
-        assert_eq!(config.redis.url.reveal(), "redis://r");
-        assert_eq!(config.database.pool_size, 20);
-        assert_eq!(config.queue_slots("photo-processing"), 12);
-        assert_eq!(config.attempts("scan-folder", 3), 7);
-        assert_eq!(config.timeout("scan-folder"), Some(Duration::from_secs(45)));
-    }
-
-    #[test]
-    fn own_variables_and_flags_win_in_order() {
-        let environment = [
-            ("REDIS_URL", "redis://established"),
-            ("ROADIE_REDIS__URL", "redis://own"),
-            ("ROADIE_QUEUES__PHOTO_PROCESSING__SLOTS", "3"),
-            ("ROADIE_FOLDERS__ROOTS", "/a,/b"),
-        ];
-        let config = load(&environment, &[("queues.photo-processing.slots", "5")]).unwrap();
-        assert_eq!(config.redis.url.reveal(), "redis://own");
-        assert_eq!(config.queue_slots("photo-processing"), 5);
-        assert_eq!(config.folders.roots.len(), 2);
-    }
-
-    #[test]
-    fn every_fault_is_named_not_only_the_first() {
-        let error = load(
-            &[("ROADIE_WORKER__SLOTZ", "1"), ("DB_POOL_SIZE", "many")],
-            &[("htttp.listen", "x")],
-        )
-        .unwrap_err();
-        let text = error.to_string();
-        assert!(
-            text.contains("unknown key `worker.slotz`; did you mean `slots`?"),
-            "{text}"
-        );
-        assert!(
-            text.contains("DB_POOL_SIZE: `many` is not a value for database.pool_size"),
-            "{text}"
-        );
-        assert!(text.contains("unknown key `htttp`"), "{text}");
-    }
-
-    #[test]
-    fn foreign_variables_are_left_alone_and_near_misses_are_named() {
-        load(
-            &[
-                ("ROADIE_PORT_9464_TCP", "tcp://10.0.0.1:9464"),
-                ("HOME", "/root"),
-            ],
-            &[],
-        )
-        .unwrap();
-        let error = load(&[("ROADIE_REDIS_URL", "redis://x")], &[])
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "ROADIE_REDIS_URL is not a key; did you mean ROADIE_REDIS__URL?"
-        );
-    }
-
-    #[test]
-    fn bad_values_name_the_key() {
-        let error = load(&[("ROADIE_WORKER__LEASE", "soon")], &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("worker.lease") && error.contains("`soon`"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -233,18 +233,12 @@ pub struct Data {
 impl Config {
     /// The database's address with `{data_dir}` filled in.
     pub fn database_url(&self) -> String {
-        self.database
-            .url
-            .reveal()
-            .replace("{data_dir}", &self.data.dir.to_string_lossy())
+        self.database.url.reveal().replace("{data_dir}", &self.data.dir.to_string_lossy())
     }
 
     /// Jobs at once of one queue.
     pub fn queue_slots(&self, queue: &str) -> usize {
-        self.queues
-            .get(queue)
-            .and_then(|q| q.slots)
-            .unwrap_or(self.worker.queue_slots)
+        self.queues.get(queue).and_then(|q| q.slots).unwrap_or(self.worker.queue_slots)
     }
 
     /// A queue's share of all slots.
@@ -255,20 +249,12 @@ impl Config {
     /// Attempts of a kind that declares `declared`, where the producer did not say.
     pub fn attempts(&self, kind: &str, declared: u32) -> u32 {
         let general = (self.defaults.attempts > 0).then_some(self.defaults.attempts);
-        self.kinds
-            .get(kind)
-            .and_then(|k| k.attempts)
-            .or(general)
-            .unwrap_or(declared)
-            .max(1)
+        self.kinds.get(kind).and_then(|k| k.attempts).or(general).unwrap_or(declared).max(1)
     }
 
     /// Time limit of a kind, where one is configured.
     pub fn timeout(&self, kind: &str) -> Option<Duration> {
-        self.kinds
-            .get(kind)
-            .and_then(|k| k.timeout)
-            .or(self.defaults.timeout)
+        self.kinds.get(kind).and_then(|k| k.timeout).or(self.defaults.timeout)
     }
 
     /// Backoff of a kind that declares `declared`, where the producer did not say.
@@ -301,58 +287,25 @@ impl Config {
             !self.queues.is_empty(),
             "queues: none is configured, so nothing would be served".into(),
         );
-        need(
-            worker.queue_slots > 0,
-            "worker.queue_slots must be at least 1".into(),
-        );
-        need(
-            worker.heavy_slots > 0,
-            "worker.heavy_slots must be at least 1".into(),
-        );
-        need(
-            worker.max_crashes > 0,
-            "worker.max_crashes must be at least 1".into(),
-        );
+        need(worker.queue_slots > 0, "worker.queue_slots must be at least 1".into());
+        need(worker.heavy_slots > 0, "worker.heavy_slots must be at least 1".into());
+        need(worker.max_crashes > 0, "worker.max_crashes must be at least 1".into());
         need(
             worker.lease >= Duration::from_secs(1),
-            format!(
-                "worker.lease is {:?}; shorter than 1s jobs would be run twice",
-                worker.lease
-            ),
+            format!("worker.lease is {:?}; shorter than 1s jobs would be run twice", worker.lease),
         );
-        need(
-            !worker.recovery_scan.is_zero(),
-            "worker.recovery_scan must not be 0".into(),
-        );
-        need(
-            self.database.pool_size > 0,
-            "database.pool_size must be at least 1".into(),
-        );
-        need(
-            self.photos.max_pixels > 0,
-            "photos.max_pixels must be at least 1".into(),
-        );
-        need(
-            self.photos.read_ahead > 0,
-            "photos.read_ahead must be at least 1".into(),
-        );
-        need(
-            !self.redis.prefix.is_empty(),
-            "redis.prefix must not be empty".into(),
-        );
+        need(!worker.recovery_scan.is_zero(), "worker.recovery_scan must not be 0".into());
+        need(self.database.pool_size > 0, "database.pool_size must be at least 1".into());
+        need(self.photos.max_pixels > 0, "photos.max_pixels must be at least 1".into());
+        need(self.photos.read_ahead > 0, "photos.read_ahead must be at least 1".into());
+        need(!self.redis.prefix.is_empty(), "redis.prefix must not be empty".into());
         for (name, queue) in &self.queues {
             need(
                 !name.is_empty() && !name.contains(':'),
                 format!("queues.{name}: BullMQ allows no `:` in a queue's name"),
             );
-            need(
-                queue.slots != Some(0),
-                format!("queues.{name}.slots must be at least 1"),
-            );
-            need(
-                queue.weight != Some(0),
-                format!("queues.{name}.weight must be at least 1"),
-            );
+            need(queue.slots != Some(0), format!("queues.{name}.slots must be at least 1"));
+            need(queue.weight != Some(0), format!("queues.{name}.weight must be at least 1"));
         }
         let keys = [&self.objects.access_key_id, &self.objects.secret_access_key];
         need(

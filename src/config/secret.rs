@@ -29,11 +29,7 @@ impl From<String> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_empty() {
-            "Secret(unset)"
-        } else {
-            "Secret(***)"
-        })
+        f.write_str(if self.0.is_empty() { "Secret(unset)" } else { "Secret(***)" })
     }
 }
 
@@ -57,10 +53,7 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_print() {
-        assert_eq!(
-            format!("{:?}", Secret::from("hunter2".to_owned())),
-            "Secret(***)"
-        );
+        assert_eq!(format!("{:?}", Secret::from("hunter2".to_owned())), "Secret(***)");
     }
 
     #[test]

@@ -26,36 +26,18 @@ pub struct Check {
 impl Check {
     fn of<T>(name: &'static str, result: Result<T, String>) -> Self {
         let reason = result.err();
-        Self {
-            name,
-            ok: reason.is_none(),
-            reason,
-        }
+        Self { name, ok: reason.is_none(), reason }
     }
 }
 
 /// Whether this process can do its work now.
 pub(crate) async fn ready(engine: &Engine, draining: bool) -> Vec<Check> {
-    let redis = async {
-        queue::ping(&engine.queues)
-            .await
-            .map(drop)
-            .map_err(|e| logs::error_line(&e))
-    };
-    let catalogue = async {
-        engine
-            .effects
-            .catalogue
-            .ping()
-            .await
-            .map_err(|e| logs::error_line(&e))
-    };
+    let redis =
+        async { queue::ping(&engine.queues).await.map(drop).map_err(|e| logs::error_line(&e)) };
+    let catalogue =
+        async { engine.effects.catalogue.ping().await.map_err(|e| logs::error_line(&e)) };
     let (redis, catalogue) = tokio::join!(within(redis), within(catalogue));
-    let accepting = if draining {
-        Err("shutting down".to_owned())
-    } else {
-        Ok(())
-    };
+    let accepting = if draining { Err("shutting down".to_owned()) } else { Ok(()) };
     vec![
         Check::of("redis", redis),
         Check::of("catalogue", catalogue),

@@ -37,11 +37,7 @@ pub(crate) async fn serve(
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(Shared {
-            engine,
-            metrics,
-            draining,
-        });
+        .with_state(Shared { engine, metrics, draining });
     control.spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {
@@ -54,16 +50,8 @@ pub(crate) async fn serve(
 async fn ready(State(shared): State<Shared>) -> Response {
     let checks = health::ready(&shared.engine, shared.draining.is_cancelled()).await;
     let ok = checks.iter().all(|check| check.ok);
-    let status = if ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        axum::Json(serde_json::json!({ "ready": ok, "checks": checks })),
-    )
-        .into_response()
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(serde_json::json!({ "ready": ok, "checks": checks }))).into_response()
 }
 
 async fn render(State(shared): State<Shared>) -> Response {
@@ -71,12 +59,5 @@ async fn render(State(shared): State<Shared>) -> Response {
     // Histograms are drained into buckets here; nothing else would.
     shared.metrics.run_upkeep();
     let text = shared.metrics.render();
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

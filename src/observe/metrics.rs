@@ -8,15 +8,17 @@ use std::time::Duration;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use roadie_jobs::Registry;
-use roadie_jobs::effects::catalogue::DeadReason;
+use roadie_jobs::effects::catalogue::{CatalogueError, DeadReason};
 
 use roadie_jobs::metric::{
     DB_QUERY_SECONDS as DB_QUERY, DB_SLOW_QUERIES as DB_SLOW, PHOTOS_SCANNED as PHOTOS,
     SCAN_RESULTS, SCAN_SECONDS as SCAN,
 };
 
+use tokio::time::timeout;
+
 use crate::outcome::Label;
-use crate::queue::{Depth, STATES};
+use crate::queue::{QueueError, STATES};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
 
@@ -41,9 +43,8 @@ const BULLMQ_COMPLETED: &str = "bullmq_job_completed_total";
 const BULLMQ_FAILED: &str = "bullmq_job_failed_total";
 
 /// Seconds; from a no-op job to a long scan.
-const RUN_BUCKETS: &[f64] = &[
-    0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0,
-];
+const RUN_BUCKETS: &[f64] =
+    &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0];
 const QUERY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// How long a scrape waits for what it reads; Prometheus itself gives up after 10 s.
 const READ_WITHIN: Duration = Duration::from_secs(2);
@@ -52,16 +53,12 @@ const SCAN_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 /// Installs the recorder.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let builder = [
-        (WAIT, RUN_BUCKETS),
-        (RUN, RUN_BUCKETS),
-        (DB_QUERY, QUERY_BUCKETS),
-        (SCAN, SCAN_BUCKETS),
-    ]
-    .into_iter()
-    .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
-        builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
-    })?;
+    let builder =
+        [(WAIT, RUN_BUCKETS), (RUN, RUN_BUCKETS), (DB_QUERY, QUERY_BUCKETS), (SCAN, SCAN_BUCKETS)]
+            .into_iter()
+            .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+                builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+            })?;
     let handle = builder.install_recorder()?;
     describe();
     Ok(handle)
@@ -71,35 +68,23 @@ fn describe() {
     describe_counter!(STARTED, "Attempts started");
     describe_counter!(FINISHED, "Attempts ended, by what became of the job");
     describe_gauge!(ACTIVE, "Jobs in hand");
-    describe_histogram!(
-        WAIT,
-        "Time from when a job was due to when its handler started"
-    );
+    describe_histogram!(WAIT, "Time from when a job was due to when its handler started");
     describe_histogram!(RUN, "Time that a handler ran");
     describe_counter!(DEAD, "Jobs that became dead letters");
     describe_gauge!(DEAD_WAITING, "Dead letters that nobody has retried yet");
     describe_counter!(STALE, "Results of jobs that somebody else held by then");
     describe_gauge!(QUEUE_JOBS, "Jobs in a queue by state, read at scrape");
-    describe_gauge!(
-        QUEUE_AGE,
-        "Age of the oldest job that could run now, read at scrape"
-    );
+    describe_gauge!(QUEUE_AGE, "Age of the oldest job that could run now, read at scrape");
     describe_gauge!(SLOTS, "Slots by class of handler");
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
     describe_gauge!(DB_POOL, "Connections to the catalogue");
     describe_histogram!(DB_QUERY, "Time of one access to the catalogue");
     describe_counter!(DB_SLOW, "Accesses slower than database.slow_query");
-    describe_counter!(
-        PHOTOS,
-        "Photos that scans have dealt with, by what came out"
-    );
+    describe_counter!(PHOTOS, "Photos that scans have dealt with, by what came out");
     describe_histogram!(SCAN, "Time of one photo scan");
     describe_counter!(CPU, "CPU time of this process");
     describe_gauge!(MEMORY, "Resident memory of this process");
-    describe_gauge!(
-        BULLMQ_COUNT,
-        "Jobs in a queue by state, as BullMQ's exporter names it"
-    );
+    describe_gauge!(BULLMQ_COUNT, "Jobs in a queue by state, as BullMQ's exporter names it");
     describe_counter!(BULLMQ_COMPLETED, "Jobs completed by this process");
     describe_counter!(BULLMQ_FAILED, "Jobs failed by this process");
 }
@@ -108,11 +93,7 @@ fn describe() {
 pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
     let queues: Vec<String> = queues.collect();
     for queue in &queues {
-        for kind in registry
-            .entries()
-            .filter(|entry| entry.queue == queue)
-            .map(|e| e.kind)
-        {
+        for kind in registry.entries().filter(|entry| entry.queue == queue).map(|e| e.kind) {
             counter!(STARTED, "queue" => queue.clone(), "kind" => kind).absolute(0);
             for label in Label::ALL {
                 counter!(FINISHED, "queue" => queue.clone(), "kind" => kind, "outcome" => label.name())
@@ -181,12 +162,15 @@ pub(crate) fn dead_letter(queue: &str, reason: DeadReason) {
 
 /// Reads what is read at scrape. What does not answer in time is left as it was.
 pub(crate) async fn refresh(engine: &Engine) {
-    // Neither may cost a scrape its other families.
-    let queues = tokio::time::timeout(READ_WITHIN, refresh_queues(engine));
-    let letters = tokio::time::timeout(READ_WITHIN, refresh_dead_letters(engine));
+    // Neither may cost a scrape its other families; an old number would look like a fresh one.
+    let queues = timeout(READ_WITHIN, refresh_queues(engine));
+    let letters = timeout(READ_WITHIN, refresh_dead_letters(engine));
     let (queues, letters) = tokio::join!(queues, letters);
-    if queues.is_err() || letters.is_err() {
-        tracing::debug!("Redis or the catalogue did not answer a scrape in time");
+    if !matches!(queues, Ok(Ok(()))) {
+        forget_queues(engine);
+    }
+    if !matches!(letters, Ok(Ok(()))) {
+        set_dead_letters(engine, |_, _| f64::NAN);
     }
     let catalogue = &engine.effects.catalogue;
     let (open, idle) = (catalogue.pool_size() as usize, catalogue.pool_idle());
@@ -199,44 +183,49 @@ pub(crate) async fn refresh(engine: &Engine) {
     process();
 }
 
-async fn refresh_queues(engine: &Engine) {
+async fn refresh_queues(engine: &Engine) -> Result<(), QueueError> {
     let now = engine.effects.clock.now_ms();
     for queue in engine.config.queues.keys() {
-        match engine.queues.depth(queue, now).await {
-            Ok(depth) => set_depth(queue, &depth),
-            Err(error) => tracing::debug!(%error, queue, "depth not read"),
-        }
+        let depth = engine.queues.depth(queue, now).await?;
+        let age = Duration::from_millis(depth.oldest_age_ms).as_secs_f64();
+        set_depth(queue, depth.jobs.map(float), age);
     }
-    if let Ok(rtt) = crate::queue::ping(&engine.queues).await {
-        gauge!(REDIS_RTT).set(rtt.as_secs_f64());
-    }
+    gauge!(REDIS_RTT).set(crate::queue::ping(&engine.queues).await?.as_secs_f64());
+    Ok(())
 }
 
-async fn refresh_dead_letters(engine: &Engine) {
-    let Ok(counts) = engine.effects.catalogue.dead_letter_counts().await else {
-        return;
-    };
+/// Not a number: what Prometheus shows as a gap.
+fn forget_queues(engine: &Engine) {
+    for queue in engine.config.queues.keys() {
+        set_depth(queue, [f64::NAN; STATES.len()], f64::NAN);
+    }
+    gauge!(REDIS_RTT).set(f64::NAN);
+}
+
+fn set_depth(queue: &str, jobs: [f64; STATES.len()], oldest_age_seconds: f64) {
+    for (state, jobs) in STATES.iter().zip(jobs) {
+        gauge!(QUEUE_JOBS, "queue" => queue.to_owned(), "state" => *state).set(jobs);
+        gauge!(BULLMQ_COUNT, "queue" => queue.to_owned(), "state" => *state).set(jobs);
+    }
+    gauge!(QUEUE_AGE, "queue" => queue.to_owned()).set(oldest_age_seconds);
+}
+
+async fn refresh_dead_letters(engine: &Engine) -> Result<(), CatalogueError> {
+    let counts = engine.effects.catalogue.dead_letter_counts().await?;
+    set_dead_letters(engine, |queue, reason| {
+        let found = counts.iter().find(|(q, r, _)| q == queue && r == reason.as_str());
+        found.map_or(0.0, |(.., letters)| float(u64::try_from(*letters).unwrap_or(0)))
+    });
+    Ok(())
+}
+
+fn set_dead_letters(engine: &Engine, letters: impl Fn(&str, DeadReason) -> f64) {
     for queue in engine.config.queues.keys() {
         for reason in DeadReason::ALL {
-            let found = counts
-                .iter()
-                .find(|(q, r, _)| q == queue && r == reason.as_str());
-            let letters = found.map_or(0.0, |(.., letters)| {
-                float(u64::try_from(*letters).unwrap_or(0))
-            });
             gauge!(DEAD_WAITING, "queue" => queue.clone(), "reason" => reason.as_str())
-                .set(letters);
+                .set(letters(queue, reason));
         }
     }
-}
-
-fn set_depth(queue: &str, depth: &Depth) {
-    for (state, jobs) in STATES.iter().zip(depth.jobs) {
-        gauge!(QUEUE_JOBS, "queue" => queue.to_owned(), "state" => *state).set(float(jobs));
-        gauge!(BULLMQ_COUNT, "queue" => queue.to_owned(), "state" => *state).set(float(jobs));
-    }
-    gauge!(QUEUE_AGE, "queue" => queue.to_owned())
-        .set(Duration::from_millis(depth.oldest_age_ms).as_secs_f64());
 }
 
 fn process() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use roadie_jobs::Backoff;
 
-use crate::queue::reserved::{ProducerBackoff, RetryOptions};
+use crate::queue::transition::{ProducerBackoff, RetryOptions};
 
 /// No pause is longer, whatever options say: a month.
 const LONGEST: Duration = Duration::from_hours(24 * 30);
@@ -65,14 +65,7 @@ mod tests {
         let exponential = |jitter| Some(ProducerBackoff::Exponential(1_000, jitter));
         let table = [
             // asked, attempts, backoff, failed, random, expected
-            (
-                Some(MS(7_000)),
-                Some(5),
-                fixed(0.0),
-                1,
-                0.5,
-                Some(MS(7_000)),
-            ),
+            (Some(MS(7_000)), Some(5), fixed(0.0), 1, 0.5, Some(MS(7_000))),
             (None, Some(5), fixed(0.0), 3, 0.5, Some(MS(1_000))),
             (None, Some(5), fixed(0.5), 3, 0.0, Some(MS(500))),
             (None, Some(5), exponential(0.0), 1, 0.5, Some(MS(1_000))),
@@ -84,14 +77,7 @@ mod tests {
             (None, None, None, 1, 0.0, Some(MS(0))),
             (None, None, None, 3, 0.5, Some(MS(4_000))),
             (None, None, None, 30, 0.5, Some(MS(300_000))),
-            (
-                None,
-                Some(5),
-                Some(ProducerBackoff::Custom),
-                1,
-                0.5,
-                Some(MS(1_000)),
-            ),
+            (None, Some(5), Some(ProducerBackoff::Custom), 1, 0.5, Some(MS(1_000))),
         ];
         for (asked, attempts, backoff, failed, random, expected) in table {
             let producer = RetryOptions { attempts, backoff };

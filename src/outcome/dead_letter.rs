@@ -37,10 +37,7 @@ fn normalised(error: &str) -> String {
             None => text.push(c),
         }
     }
-    text.split_whitespace()
-        .map(normalised_word)
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split_whitespace().map(normalised_word).collect::<Vec<_>>().join(" ")
 }
 
 fn normalised_word(word: &str) -> String {
@@ -69,11 +66,7 @@ pub(super) async fn bury(
     timeline: Vec<FailedAttempt>,
 ) {
     let info = &attempt.info;
-    let raw = attempt
-        .reserved
-        .queues()
-        .raw_payload(&info.queue, &info.id)
-        .await;
+    let raw = attempt.reserved.queues().raw_payload(&info.queue, &info.id).await;
     let payload = raw.unwrap_or_else(|| attempt.reserved.payload().to_string());
     let letter = NewDeadLetter {
         queue: info.queue.clone(),
@@ -85,9 +78,7 @@ pub(super) async fn bury(
         error_chain: chain.to_vec(),
         fingerprint: String::new(),
         attempts: info.attempt,
-        died_at: timeline
-            .last()
-            .map_or_else(|| attempt.engine.effects.clock.now_ms(), |t| t.at),
+        died_at: timeline.last().map_or_else(|| attempt.engine.effects.clock.now_ms(), |t| t.at),
         timeline,
         worker: String::new(),
         worker_version: String::new(),
@@ -99,14 +90,10 @@ pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &
     // The producer may have asked for failed jobs to be removed at once.
     let job = engine.queues.job(queue, id).await.ok();
     // It was reserved once more, only to be failed.
-    let (kind, attempts) = job.as_ref().map_or(("unknown", 0), |(job, _)| {
-        (job.name(), job.attempts_started().saturating_sub(1))
-    });
-    let reason = if error == STALLED {
-        DeadReason::CrashLoop
-    } else {
-        DeadReason::Discarded
-    };
+    let (kind, attempts) = job
+        .as_ref()
+        .map_or(("unknown", 0), |(job, _)| (job.name(), job.attempts_started().saturating_sub(1)));
+    let reason = if error == STALLED { DeadReason::CrashLoop } else { DeadReason::Discarded };
     tracing::error!(
         job.id = id,
         job.queue = queue,
@@ -115,20 +102,13 @@ pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &
         error,
         "job is a dead letter"
     );
-    let label = engine
-        .registry
-        .get(kind)
-        .map_or("unknown", |entry| entry.kind);
+    let label = engine.registry.get(kind).map_or("unknown", |entry| entry.kind);
     metrics::job_finished(queue, label, super::Label::Dead);
     let letter = NewDeadLetter {
         queue: queue.to_owned(),
         job_id: id.to_owned(),
         kind: kind.to_owned(),
-        payload: engine
-            .queues
-            .raw_payload(queue, id)
-            .await
-            .unwrap_or_else(|| "null".to_owned()),
+        payload: engine.queues.raw_payload(queue, id).await.unwrap_or_else(|| "null".to_owned()),
         reason,
         error: error.to_owned(),
         error_chain: vec![error.to_owned()],
@@ -170,21 +150,12 @@ mod tests {
         for (one, other) in [
             ("no bucket `alpha`", "no bucket `beta`"),
             ("timed out after 31 s", "timed out after 4000 s"),
-            (
-                "cannot read /srv/photos/a.jpg",
-                "cannot read /srv/photos/b/c.png",
-            ),
-            (
-                "object 9f86d081884c7d65 is gone",
-                "object deadbeefcafe0123 is gone",
-            ),
+            ("cannot read /srv/photos/a.jpg", "cannot read /srv/photos/b/c.png"),
+            ("object 9f86d081884c7d65 is gone", "object deadbeefcafe0123 is gone"),
         ] {
             assert_eq!(print(one), print(other), "{one} | {other}");
         }
-        assert_ne!(
-            print("no bucket `alpha`"),
-            print("access to bucket `alpha` denied")
-        );
+        assert_ne!(print("no bucket `alpha`"), print("access to bucket `alpha` denied"));
         assert_ne!(print("x"), fingerprint("scan-folder", "discarded", "x"));
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::backoff;
 use crate::observe::logs::one_line;
-use crate::queue::reserved::{RetryOptions, Transition};
+use crate::queue::transition::{RetryOptions, Transition};
 
 /// How one attempt ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,14 +77,8 @@ pub enum Label {
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 6] = [
-        Self::Completed,
-        Self::Retried,
-        Self::Postponed,
-        Self::Released,
-        Self::Dead,
-        Self::Lost,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Completed, Self::Retried, Self::Postponed, Self::Released, Self::Dead, Self::Lost];
 
     /// The label's text.
     pub const fn name(self) -> &'static str {
@@ -107,44 +101,28 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
         return stop(asked, facts);
     }
     match outcome {
-        Outcome::Completed(value) => Decided {
-            transition: Transition::Complete(value),
-            label: Label::Completed,
-            dead: None,
-        },
-        Outcome::Failed {
-            decision: Decision::Stopped,
-            ..
-        } => stop(asked, facts),
+        Outcome::Completed(value) => {
+            Decided { transition: Transition::Complete(value), label: Label::Completed, dead: None }
+        }
+        Outcome::Failed { decision: Decision::Stopped, .. } => stop(asked, facts),
         Outcome::CutOff(reason) => stop(Some(reason), facts),
-        Outcome::Failed {
-            decision: Decision::Postpone { after },
-            ..
-        } => Decided {
+        Outcome::Failed { decision: Decision::Postpone { after }, .. } => Decided {
             transition: Transition::Postpone { delay: after },
             label: Label::Postponed,
             dead: None,
         },
-        Outcome::Failed {
-            decision: Decision::Discard,
-            chain,
-        } => bury(DeadReason::Discarded, chain),
-        Outcome::Failed {
-            decision: Decision::Retry { after },
-            chain,
-        } => retry(after, chain, DeadReason::Exhausted, facts),
-        Outcome::Panicked(message) => retry(
-            None,
-            vec![format!("panicked: {message}")],
-            DeadReason::Panic,
-            facts,
-        ),
-        Outcome::TimedOut(message) => retry(
-            None,
-            vec![format!("timed out: {message}")],
-            DeadReason::Timeout,
-            facts,
-        ),
+        Outcome::Failed { decision: Decision::Discard, chain } => {
+            bury(DeadReason::Discarded, chain)
+        }
+        Outcome::Failed { decision: Decision::Retry { after }, chain } => {
+            retry(after, chain, DeadReason::Exhausted, facts)
+        }
+        Outcome::Panicked(message) => {
+            retry(None, vec![format!("panicked: {message}")], DeadReason::Panic, facts)
+        }
+        Outcome::TimedOut(message) => {
+            retry(None, vec![format!("timed out: {message}")], DeadReason::Timeout, facts)
+        }
         Outcome::Undecodable(message) => bury(DeadReason::Undecodable, vec![message]),
     }
 }
@@ -161,11 +139,7 @@ fn retry(
     }
     let delay = backoff::pause(after, &facts.producer, facts.backoff, failed, facts.random);
     Decided {
-        transition: Transition::Retry {
-            delay,
-            reason: one_line(&chain),
-            chain,
-        },
+        transition: Transition::Retry { delay, reason: one_line(&chain), chain },
         label: Label::Retried,
         dead: None,
     }
@@ -173,20 +147,15 @@ fn retry(
 
 fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
     match asked {
-        Some(CancelReason::Cancelled) => bury(
-            DeadReason::Cancelled,
-            vec!["cancelled on request".to_owned()],
-        ),
-        Some(CancelReason::Shutdown) => Decided {
-            transition: Transition::Release,
-            label: Label::Released,
-            dead: None,
-        },
-        Some(CancelReason::LeaseLost) => Decided {
-            transition: Transition::Abandon,
-            label: Label::Lost,
-            dead: None,
-        },
+        Some(CancelReason::Cancelled) => {
+            bury(DeadReason::Cancelled, vec!["cancelled on request".to_owned()])
+        }
+        Some(CancelReason::Shutdown) => {
+            Decided { transition: Transition::Release, label: Label::Released, dead: None }
+        }
+        Some(CancelReason::LeaseLost) => {
+            Decided { transition: Transition::Abandon, label: Label::Lost, dead: None }
+        }
         None => retry(
             None,
             vec!["the handler stopped although nobody asked it to".to_owned()],
@@ -198,10 +167,7 @@ fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
 
 fn bury(dead: DeadReason, chain: Vec<String>) -> Decided {
     Decided {
-        transition: Transition::Bury {
-            reason: one_line(&chain),
-            chain,
-        },
+        transition: Transition::Bury { reason: one_line(&chain), chain },
         label: Label::Dead,
         dead: Some(dead),
     }
@@ -214,10 +180,7 @@ mod tests {
     fn facts(attempts_made: u32, producer: Option<u32>) -> Facts {
         Facts {
             attempts_made,
-            producer: RetryOptions {
-                attempts: producer,
-                backoff: None,
-            },
+            producer: RetryOptions { attempts: producer, backoff: None },
             attempts: 3,
             backoff: Backoff::DEFAULT,
             random: 0.5,
@@ -225,19 +188,14 @@ mod tests {
     }
 
     fn failed(decision: Decision) -> Outcome {
-        Outcome::Failed {
-            decision,
-            chain: vec!["outer".into(), "inner".into()],
-        }
+        Outcome::Failed { decision, chain: vec!["outer".into(), "inner".into()] }
     }
 
     #[test]
     fn every_outcome_has_one_transition() {
         use CancelReason::{Cancelled, LeaseLost, Shutdown};
         let retry = || failed(Decision::Retry { after: None });
-        let later = Decision::Postpone {
-            after: Duration::from_secs(9),
-        };
+        let later = Decision::Postpone { after: Duration::from_secs(9) };
         #[rustfmt::skip]
         let table = [
             // outcome, asked to stop, failed before, producer's attempts → label, dead reason
@@ -270,9 +228,7 @@ mod tests {
     #[test]
     fn the_reason_names_the_causes() {
         let decided = decide(failed(Decision::Discard), None, &facts(0, None));
-        let Transition::Bury { reason, .. } = decided.transition else {
-            panic!("not buried")
-        };
+        let Transition::Bury { reason, .. } = decided.transition else { panic!("not buried") };
         assert_eq!(reason, "outer: inner");
     }
 }

@@ -15,7 +15,7 @@ use roadie_jobs::effects::catalogue::FailedAttempt;
 
 use crate::observe::metrics;
 use crate::queue::QueueError;
-use crate::queue::reserved::{RetryOptions, Settled, Transition};
+use crate::queue::transition::{RetryOptions, Settled, Transition};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
 use crate::worker::patience::patiently;
@@ -27,9 +27,7 @@ pub use decide::{Decided, Facts, Label, Outcome, decide};
 pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
     let producer = match outcome {
         Outcome::Completed(_) => RetryOptions::default(),
-        _ => insist(attempt, || attempt.reserved.retry_options())
-            .await
-            .unwrap_or_default(),
+        _ => insist(attempt, || attempt.reserved.retry_options()).await.unwrap_or_default(),
     };
     let facts = Facts {
         attempts_made: attempt.reserved.attempts_made(),
@@ -40,11 +38,7 @@ pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
     };
     let decided = decide(outcome, attempt.cancel.reason(), &facts);
     let settled = carry_out(attempt, &decided).await;
-    let label = if settled == Settled::Done {
-        decided.label
-    } else {
-        Label::Lost
-    };
+    let label = if settled == Settled::Done { decided.label } else { Label::Lost };
     metrics::job_finished(attempt.reserved.queue(), attempt.kind_label(), label);
     log(&decided, label);
 }
@@ -52,10 +46,7 @@ pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
 async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
     let transition = &decided.transition;
     let now = || u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
-    if matches!(
-        transition,
-        Transition::Retry { .. } | Transition::Bury { .. }
-    ) {
+    if matches!(transition, Transition::Retry { .. } | Transition::Bury { .. }) {
         let noted = insist(attempt, || attempt.reserved.note_failure(transition, now())).await;
         match noted.flatten() {
             None => return abandon(attempt).await,
@@ -91,9 +82,7 @@ async fn insist<T, F: Future<Output = Result<T, QueueError>>>(
 
 /// The attempts that failed, oldest first; lines that are not ours are skipped.
 fn parse_timeline(text: &str) -> Vec<FailedAttempt> {
-    text.lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect()
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// A failure is logged here and nowhere else.

@@ -10,10 +10,7 @@ use super::{QueueError, Queues};
 use crate::config::{self, redact_url};
 
 pub(super) fn options(redis: &config::Redis) -> RedisConnectionOptions {
-    RedisConnectionOptions {
-        url: redis.url.reveal().to_owned(),
-        ..Default::default()
-    }
+    RedisConnectionOptions { url: redis.url.reveal().to_owned(), ..Default::default() }
 }
 
 pub(super) async fn open(
@@ -44,10 +41,7 @@ pub async fn ping(queues: &Queues) -> Result<Duration, QueueError> {
     redis::cmd("PING")
         .query_async::<()>(&mut redis)
         .await
-        .map_err(|source| QueueError::Redis {
-            step: "ping Redis",
-            source,
-        })?;
+        .map_err(|source| QueueError::Redis { step: "ping Redis", source })?;
     Ok(started.elapsed())
 }
 
@@ -59,22 +53,17 @@ pub async fn check_eviction(queues: &Queues, accepted: &str) -> Result<(), Queue
         .arg("memory")
         .query_async(&mut redis)
         .await
-        .map_err(|source| QueueError::Redis {
-            step: "read Redis' memory settings",
-            source,
-        })?;
+        .map_err(|source| QueueError::Redis { step: "read Redis' memory settings", source })?;
     match eviction_policy(&info) {
-        Some(policy) if policy != "noeviction" && policy != accepted => Err(QueueError::Evicts {
-            policy: policy.to_owned(),
-        }),
+        Some(policy) if policy != "noeviction" && policy != accepted => {
+            Err(QueueError::Evicts { policy: policy.to_owned() })
+        }
         _ => Ok(()),
     }
 }
 
 fn eviction_policy(info: &str) -> Option<&str> {
-    info.lines()
-        .find_map(|line| line.strip_prefix("maxmemory_policy:"))
-        .map(str::trim)
+    info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim)
 }
 
 /// Queues are found by their `meta` hashes, as every BullMQ board does.
@@ -92,10 +81,7 @@ pub(super) async fn queue_names(queues: &Queues) -> Result<Vec<String>, QueueErr
             .arg(1000)
             .query_async(&mut redis)
             .await
-            .map_err(|source| QueueError::Redis {
-                step: "list queues",
-                source,
-            })?;
+            .map_err(|source| QueueError::Redis { step: "list queues", source })?;
         names.extend(keys.iter().filter_map(|key| {
             let name = key.strip_prefix(&prefix)?.strip_suffix(":meta")?;
             // A job could have the id `meta`'s parent; queue names hold no colon.

@@ -28,10 +28,7 @@ pub struct Depth {
 impl Depth {
     /// Jobs in one state.
     pub fn of(&self, state: &str) -> u64 {
-        STATES
-            .iter()
-            .position(|s| *s == state)
-            .map_or(0, |i| self.jobs[i])
+        STATES.iter().position(|s| *s == state).map_or(0, |i| self.jobs[i])
     }
 }
 
@@ -39,10 +36,7 @@ type Ids = Vec<String>;
 type Reply = (u64, u64, u64, u64, u64, u64, u64, u64, bool, Ids, Ids, Ids);
 
 pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<Depth, QueueError> {
-    let failed = |source| QueueError::Redis {
-        step: "read a queue's depth",
-        source,
-    };
+    let failed = |source| QueueError::Redis { step: "read a queue's depth", source };
     let key = |suffix: &str| format!("{}:{suffix}", queues.base(queue));
     let mut redis = queues.redis();
     let mut pipe = redis::pipe();
@@ -72,23 +66,11 @@ pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<D
         }
         let times: Vec<(Option<i64>, Option<i64>)> =
             pipe.query_async(&mut redis).await.map_err(failed)?;
-        oldest_age_ms = times
-            .into_iter()
-            .map(|(added, delay)| age(now_ms, added, delay))
-            .max()
-            .unwrap_or(0);
+        oldest_age_ms =
+            times.into_iter().map(|(added, delay)| age(now_ms, added, delay)).max().unwrap_or(0);
     }
     Ok(Depth {
-        jobs: [
-            waiting,
-            active,
-            delayed,
-            prioritized,
-            children,
-            paused,
-            completed,
-            failed_jobs,
-        ],
+        jobs: [waiting, active, delayed, prioritized, children, paused, completed, failed_jobs],
         oldest_age_ms,
         paused: reply.8,
     })
@@ -97,8 +79,7 @@ pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<D
 /// Time since a job could have run: since it was added, or since its delay was over.
 fn age(now_ms: i64, added: Option<i64>, delay: Option<i64>) -> u64 {
     let due = added.map(|added| added.saturating_add(delay.unwrap_or(0)));
-    due.and_then(|due| u64::try_from(now_ms.saturating_sub(due)).ok())
-        .unwrap_or(0)
+    due.and_then(|due| u64::try_from(now_ms.saturating_sub(due)).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

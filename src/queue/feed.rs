@@ -37,9 +37,7 @@ type Settled = Arc<Mutex<HashSet<String>>>;
 
 impl std::fmt::Debug for Feed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Feed")
-            .field("queue", &self.queue)
-            .finish_non_exhaustive()
+        f.debug_struct("Feed").field("queue", &self.queue).finish_non_exhaustive()
     }
 }
 
@@ -85,10 +83,7 @@ impl Feed {
                 }
                 let id = job.id().to_owned();
                 let result = hand_over(owner, queue, job, &jobs).await;
-                if matches!(
-                    result,
-                    Err(Error::ProcessingError(_) | Error::Unrecoverable(_))
-                ) {
+                if matches!(result, Err(Error::ProcessingError(_) | Error::Unrecoverable(_))) {
                     ours.lock().await.insert(id);
                 }
                 result
@@ -101,7 +96,9 @@ impl Feed {
             .concurrency(1)
             .lock_duration(settings.lease)
             .skip_lock_renewal()
-            .stalled_interval(settings.recovery_scan)
+            // The crate ticks with the same number that it holds the fleet's scans apart with, so that
+            // every other tick comes a moment too soon: half of it gives the configured pace.
+            .stalled_interval(settings.recovery_scan / 2)
             // BullMQ counts recoveries before it gives up; the job crashed once more than that.
             .max_stalled_count(settings.max_crashes.saturating_sub(1))
             .drain_delay(IDLE_WAIT)
@@ -111,23 +108,12 @@ impl Feed {
         let worker = Worker::with_options(queue, processor, options)
             .await
             .map_err(|e| step("open a worker", queue, e))?;
-        Ok((
-            Self {
-                queue: queue.to_owned(),
-                worker,
-                settled,
-                stopping,
-            },
-            reserved,
-        ))
+        Ok((Self { queue: queue.to_owned(), worker, settled, stopping }, reserved))
     }
 
     /// Starts to reserve.
     pub async fn start(&self) -> Result<(), QueueError> {
-        self.worker
-            .run()
-            .await
-            .map_err(|e| step("start a worker", &self.queue, e))
+        self.worker.run().await.map_err(|e| step("start a worker", &self.queue, e))
     }
 
     /// Reserves at most this many jobs at once; at least one.
@@ -199,11 +185,7 @@ async fn hand_over(
 
 /// Puts a job that was reserved and never started back to where it was.
 async fn give_back(queues: &Queues, queue: &str, job: &Job) -> Result<serde_json::Value, Error> {
-    let held = Held {
-        queue,
-        id: job.id(),
-        token: job.token().unwrap_or_default(),
-    };
+    let held = Held { queue, id: job.id(), token: job.token().unwrap_or_default() };
     if let Err(error) = queues.requeue(&held, true).await {
         tracing::warn!(%error, job.id = held.id, "job not released; its lease runs out");
     }

@@ -5,7 +5,7 @@
 //!
 //! - [`Queues`]: what producers and operators do: add, look, count, retry;
 //! - [`feed`]: reserved jobs, one stream per queue;
-//! - [`reserved`]: one job that this process holds, and the ways to let go of it;
+//! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
 //! - `scripts`: our own Lua.
 
 mod connect;
@@ -13,6 +13,7 @@ mod counts;
 pub mod feed;
 pub mod reserved;
 mod scripts;
+pub mod transition;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -123,9 +124,7 @@ pub struct Queues {
 
 impl std::fmt::Debug for Queues {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queues")
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
+        f.debug_struct("Queues").field("prefix", &self.prefix).finish_non_exhaustive()
     }
 }
 
@@ -171,9 +170,7 @@ impl Queues {
     pub async fn add(&self, queue: &str, job: NewJob) -> Result<String, QueueError> {
         let options = JobOptions {
             priority: job.priority,
-            delay: job
-                .delay
-                .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            delay: job.delay.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             attempts: job.attempts,
             job_id: job.id,
             ..JobOptions::default()
@@ -195,14 +192,9 @@ impl Queues {
             .arg(format!("{}:meta", self.base(name)))
             .query_async(&mut redis)
             .await
-            .map_err(|source| QueueError::Redis {
-                step: "look for a queue",
-                source,
-            })?;
+            .map_err(|source| QueueError::Redis { step: "look for a queue", source })?;
         if !exists {
-            return Err(QueueError::NoSuchQueue {
-                queue: name.to_owned(),
-            });
+            return Err(QueueError::NoSuchQueue { queue: name.to_owned() });
         }
         self.queue(name).await
     }
@@ -211,19 +203,11 @@ impl Queues {
     pub async fn job(&self, queue: &str, id: &str) -> Result<(Job, JobState), QueueError> {
         let handle = self.existing(queue).await?;
         // In this order: a job that ends between the two has its result by the time it is read.
-        let state = handle
-            .get_job_state(id)
-            .await
-            .map_err(|e| step("read a job's state", queue, e))?;
-        let job = handle
-            .get_job(id)
-            .await
-            .map_err(|e| step("read a job", queue, e))?;
+        let state =
+            handle.get_job_state(id).await.map_err(|e| step("read a job's state", queue, e))?;
+        let job = handle.get_job(id).await.map_err(|e| step("read a job", queue, e))?;
         let Some(job) = job else {
-            return Err(QueueError::NoSuchJob {
-                queue: queue.to_owned(),
-                id: id.to_owned(),
-            });
+            return Err(QueueError::NoSuchJob { queue: queue.to_owned(), id: id.to_owned() });
         };
         Ok((job, state))
     }
@@ -248,13 +232,9 @@ impl Queues {
                 state,
             });
         }
-        let fresh = bullmq::RetryOptions {
-            reset_attempts_made: true,
-            reset_attempts_started: true,
-        };
-        job.retry("failed", Some(fresh))
-            .await
-            .map_err(|e| step("retry a job", queue, e))?;
+        let fresh =
+            bullmq::RetryOptions { reset_attempts_made: true, reset_attempts_started: true };
+        job.retry("failed", Some(fresh)).await.map_err(|e| step("retry a job", queue, e))?;
         // A job that died of crashes must not die again before it has started.
         let mut redis = self.redis();
         let _: i64 = redis::cmd("HDEL")
@@ -263,10 +243,7 @@ impl Queues {
             .arg("defa")
             .query_async(&mut redis)
             .await
-            .map_err(|source| QueueError::Redis {
-                step: "clear a job's crashes",
-                source,
-            })?;
+            .map_err(|source| QueueError::Redis { step: "clear a job's crashes", source })?;
         Ok(())
     }
 
@@ -309,9 +286,5 @@ pub fn state_name(state: JobState) -> &'static str {
 }
 
 fn step(step: &'static str, queue: &str, source: bullmq::Error) -> QueueError {
-    QueueError::Step {
-        step,
-        queue: queue.to_owned(),
-        source: Box::new(source),
-    }
+    QueueError::Step { step, queue: queue.to_owned(), source: Box::new(source) }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::scripts::{Failure, Held};
+use super::transition::{ProducerBackoff, RetryOptions, Settled, Transition};
 use super::{QueueError, Queues, step};
 
 /// BullMQ keeps this much of an error text; longer ones would only fill Redis.
@@ -25,69 +26,8 @@ pub(super) enum Verdict {
     Moved,
 }
 
-/// How to let go of a job.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Transition {
-    /// Done; the value is the return value.
-    Complete(Value),
-    /// Later again; counts an attempt.
-    Retry {
-        /// Pause; none: at once, behind the jobs that wait already.
-        delay: Option<Duration>,
-        /// Becomes `failedReason`.
-        reason: String,
-        /// Becomes `stacktrace`: the error and its causes.
-        chain: Vec<String>,
-    },
-    /// Later again; counts nothing.
-    Postpone {
-        /// Pause.
-        delay: Duration,
-    },
-    /// Back to its queue at once, in front; counts nothing.
-    Release,
-    /// Never again: to the failed set.
-    Bury {
-        /// Becomes `failedReason`.
-        reason: String,
-        /// Becomes `stacktrace`.
-        chain: Vec<String>,
-    },
-    /// Somebody else holds it: touch nothing.
-    Abandon,
-}
-
 /// Stack traces that a job keeps, if its producer did not say.
 const TRACES_KEPT: u32 = 10;
-
-/// Whether a transition took place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settled {
-    /// It did.
-    Done,
-    /// Somebody else holds the job now; nothing was changed.
-    LeaseLost,
-}
-
-/// What the producer asked for, as far as retries go.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RetryOptions {
-    /// `attempts`, if given.
-    pub attempts: Option<u32>,
-    /// `backoff`, if given.
-    pub backoff: Option<ProducerBackoff>,
-}
-
-/// BullMQ's backoff options.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ProducerBackoff {
-    /// The same pause each time, in ms, spread by the jitter.
-    Fixed(u64, f64),
-    /// Doubling, from this many ms, spread by the jitter.
-    Exponential(u64, f64),
-    /// A strategy that lives in the producer's own workers.
-    Custom,
-}
 
 /// A job that this process holds under a lease.
 pub struct Reserved {
@@ -114,12 +54,7 @@ impl Reserved {
         job: Job,
         reply: oneshot::Sender<Verdict>,
     ) -> Self {
-        Self {
-            queues,
-            queue,
-            job,
-            reply: Mutex::new(Some(reply)),
-        }
+        Self { queues, queue, job, reply: Mutex::new(Some(reply)) }
     }
 
     /// The queue that it came from.
@@ -177,20 +112,14 @@ impl Reserved {
     pub async fn retry_options(&self) -> Result<RetryOptions, QueueError> {
         let attempts = self.attempts_asked();
         let Some(backoff) = &self.job.opts().backoff else {
-            return Ok(RetryOptions {
-                attempts,
-                backoff: None,
-            });
+            return Ok(RetryOptions { attempts, backoff: None });
         };
         let raw: Option<String> = redis::cmd("HGET")
             .arg(self.queues.job_key(&self.queue, self.id()))
             .arg("opts")
             .query_async(&mut self.queues.redis())
             .await
-            .map_err(|source| QueueError::Redis {
-                step: "read a job's options",
-                source,
-            })?;
+            .map_err(|source| QueueError::Redis { step: "read a job's options", source })?;
         let jitter = raw
             .and_then(|raw| serde_json::from_str::<Value>(&raw).ok())
             .and_then(|options| options.pointer("/backoff/jitter")?.as_f64())
@@ -227,26 +156,19 @@ impl Reserved {
                 .arg(lifetime.as_secs().max(1))
                 .query_async::<()>(&mut self.queues.redis())
                 .await
-                .map_err(|source| QueueError::Redis {
-                    step: "mirror progress",
-                    source,
-                })?;
+                .map_err(|source| QueueError::Redis { step: "mirror progress", source })?;
         }
         let mut job = self.job.clone();
         let progress = match progress.as_f64() {
             Some(number) => JobProgress::Number(number),
             None => JobProgress::Object(progress.clone()),
         };
-        job.update_progress(progress)
-            .await
-            .map_err(|e| step("publish progress", &self.queue, e))
+        job.update_progress(progress).await.map_err(|e| step("publish progress", &self.queue, e))
     }
 
     /// Keeps a checkpoint; false when the lease is lost.
     pub async fn save_checkpoint(&self, checkpoint: &Value) -> Result<bool, QueueError> {
-        self.queues
-            .save_checkpoint(&self.held(), &checkpoint.to_string())
-            .await
+        self.queues.save_checkpoint(&self.held(), &checkpoint.to_string()).await
     }
 
     /// The checkpoint of an earlier attempt.
@@ -256,11 +178,7 @@ impl Reserved {
 
     /// Adds a line to the job's log.
     pub async fn log(&self, line: &str) -> Result<(), QueueError> {
-        self.job
-            .log(line)
-            .await
-            .map(drop)
-            .map_err(|e| step("add a log line", &self.queue, e))
+        self.job.log(line).await.map(drop).map_err(|e| step("add a log line", &self.queue, e))
     }
 
     /// Notes a failed attempt on the job; answers its timeline, one JSON entry a line, or none when
@@ -303,25 +221,13 @@ impl Reserved {
                 let front = self.job.opts().lifo.unwrap_or(false);
                 self.requeue(front).await?
             }
-            Transition::Retry {
-                delay: Some(delay), ..
-            }
-            | Transition::Postpone { delay } => {
-                self.delay_until(now_ms.saturating_add(millis(*delay)))
-                    .await?
+            Transition::Retry { delay: Some(delay), .. } | Transition::Postpone { delay } => {
+                self.delay_until(now_ms.saturating_add(millis(*delay))).await?
             }
             Transition::Release => self.requeue(true).await?,
         };
-        let settled = if verdict.is_some() {
-            Settled::Done
-        } else {
-            Settled::LeaseLost
-        };
-        let reply = self
-            .reply
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let settled = if verdict.is_some() { Settled::Done } else { Settled::LeaseLost };
+        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(reply) = reply {
             // The receiver lives as long as the crate's worker; without it there is nobody to tell.
             let _ = reply.send(verdict.unwrap_or(Verdict::Moved));
@@ -352,11 +258,7 @@ impl Reserved {
     }
 
     fn held(&self) -> Held<'_> {
-        Held {
-            queue: &self.queue,
-            id: self.id(),
-            token: self.token(),
-        }
+        Held { queue: &self.queue, id: self.id(), token: self.token() }
     }
 }
 

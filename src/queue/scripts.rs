@@ -73,17 +73,9 @@ impl Queues {
         let mut call = REQUEUE.key(&key);
         call.key(format!("{key}:lock"));
         let base = self.base(held.queue);
-        for part in [
-            "active",
-            "wait",
-            "paused",
-            "prioritized",
-            "pc",
-            "meta",
-            "marker",
-            "stalled",
-            "events",
-        ] {
+        for part in
+            ["active", "wait", "paused", "prioritized", "pc", "meta", "marker", "stalled", "events"]
+        {
             call.key(format!("{base}:{part}"));
         }
         call.arg(held.token)

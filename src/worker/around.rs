@@ -32,10 +32,7 @@ impl<S, F: Clone> Layer<S> for Around<F> {
     type Service = AroundService<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        AroundService {
-            inner,
-            wrap: self.0.clone(),
-        }
+        AroundService { inner, wrap: self.0.clone() }
     }
 }
 

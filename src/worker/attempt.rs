@@ -45,14 +45,7 @@ impl Attempt {
                 .attempts_asked()
                 .unwrap_or_else(|| engine.config.attempts(reserved.kind(), declared)),
         };
-        Self {
-            reserved,
-            entry,
-            info,
-            cancel,
-            port,
-            engine,
-        }
+        Self { reserved, entry, info, cancel, port, engine }
     }
 
     /// A label for metrics: the kind, or `unknown`, so that producers cannot make up labels.
@@ -62,23 +55,14 @@ impl Attempt {
 
     /// Slots that the handler needs.
     pub(crate) fn class(&self) -> SlotClass {
-        self.entry
-            .as_ref()
-            .map_or(SlotClass::Io, |entry| entry.slots)
+        self.entry.as_ref().map_or(SlotClass::Io, |entry| entry.slots)
     }
 
     /// How long it may take: what is configured, else what the kind declares.
     pub(crate) fn timeout(&self) -> Timeout {
-        let declared = self
-            .entry
-            .as_ref()
-            .map_or(Timeout::Total(Duration::from_secs(30)), |e| e.timeout);
-        let own = self
-            .engine
-            .config
-            .kinds
-            .get(&self.info.kind)
-            .and_then(|kind| kind.timeout);
+        let declared =
+            self.entry.as_ref().map_or(Timeout::Total(Duration::from_secs(30)), |e| e.timeout);
+        let own = self.engine.config.kinds.get(&self.info.kind).and_then(|kind| kind.timeout);
         match (own, declared, self.engine.config.defaults.timeout) {
             (Some(own), ..) => Timeout::Total(own),
             // A general limit must not cut off kinds that have none on purpose, such as scans.
@@ -89,10 +73,7 @@ impl Attempt {
 
     /// The kind's backoff, as configured.
     pub(crate) fn backoff(&self) -> Backoff {
-        let declared = self
-            .entry
-            .as_ref()
-            .map_or(Backoff::DEFAULT, |entry| entry.backoff);
+        let declared = self.entry.as_ref().map_or(Backoff::DEFAULT, |entry| entry.backoff);
         self.engine.config.backoff(&self.info.kind, declared)
     }
 }
@@ -106,10 +87,7 @@ pub(crate) struct Pulse {
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self {
-            start: Instant::now(),
-            last_ms: AtomicU64::new(0),
-        }
+        Self { start: Instant::now(), last_ms: AtomicU64::new(0) }
     }
 }
 

@@ -118,10 +118,7 @@ impl Crew {
             let backend = Mutex::new(Some(backend));
             let name = queue.clone();
             monitor = monitor.register(move |_| {
-                let backend = backend
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take();
+                let backend = backend.lock().unwrap_or_else(PoisonError::into_inner).take();
                 WorkerBuilder::new(name.clone())
                     .backend(backend.expect("a worker is built once, restarts are off"))
                     .layer(around(stack::trace))
@@ -133,12 +130,7 @@ impl Crew {
                     .build(stack::handle)
             });
         }
-        Ok(Self {
-            engine,
-            feeds,
-            monitor: Some(monitor),
-            clockwork: Vec::new(),
-        })
+        Ok(Self { engine, feeds, monitor: Some(monitor), clockwork: Vec::new() })
     }
 
     /// Starts to reserve jobs. Cancels `failed` if an apalis worker ends before its feed does.
@@ -231,12 +223,7 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
 async fn follow_pauses(queues: Queues, queue: String) {
     loop {
         let paused = queues.follow_pause(&queue).await.unwrap_or(false);
-        tokio::time::sleep(if paused {
-            FOLLOW_PAUSE_EVERY
-        } else {
-            LOOK_FOR_PAUSE_EVERY
-        })
-        .await;
+        tokio::time::sleep(if paused { FOLLOW_PAUSE_EVERY } else { LOOK_FOR_PAUSE_EVERY }).await;
     }
 }
 

@@ -33,17 +33,14 @@ fn text(info: &PanicHookInfo<'_>) -> String {
 /// Runs a handler; a panic becomes its message and place.
 pub(crate) async fn caught<T>(handler: impl Future<Output = T>) -> Result<T, String> {
     // What a handler owned is dropped with it; nothing half-changed is looked at again.
-    AssertUnwindSafe(handler)
-        .catch_unwind()
-        .await
-        .map_err(|payload| {
-            let message = message(payload.as_ref());
-            // The panic happened in this very poll, so the place is this thread's.
-            match PLACE.take() {
-                Some(place) => format!("{message} (at {place})"),
-                None => message,
-            }
-        })
+    AssertUnwindSafe(handler).catch_unwind().await.map_err(|payload| {
+        let message = message(payload.as_ref());
+        // The panic happened in this very poll, so the place is this thread's.
+        match PLACE.take() {
+            Some(place) => format!("{message} (at {place})"),
+            None => message,
+        }
+    })
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {

@@ -61,10 +61,7 @@ impl Port {
     /// Renews what the job has claimed, together with its lease.
     pub(crate) async fn renew_claims(&self) -> Result<(), QueueError> {
         for name in self.claimed() {
-            self.reserved
-                .queues()
-                .claim(&name, &self.holder(), self.claim_lifetime)
-                .await?;
+            self.reserved.queues().claim(&name, &self.holder(), self.claim_lifetime).await?;
         }
         Ok(())
     }
@@ -72,11 +69,7 @@ impl Port {
     /// Publishes the last progress and gives back what the job has claimed.
     pub(crate) async fn finish(&self) {
         self.done.cancel();
-        let reporter = self
-            .reporter
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(reporter) = reporter {
             // It ends by itself; a panic in it would only lose progress.
             let _ = reporter.await;
@@ -89,10 +82,7 @@ impl Port {
     }
 
     fn claimed(&self) -> Vec<String> {
-        self.claims
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn holder(&self) -> String {
@@ -126,9 +116,7 @@ async fn report(
         };
         let progress = latest.borrow_and_update().clone();
         if let Some(progress) = progress
-            && let Err(error) = reserved
-                .publish(&progress.value, progress.mirror.as_ref())
-                .await
+            && let Err(error) = reserved.publish(&progress.value, progress.mirror.as_ref()).await
         {
             tracing::debug!(%error, "progress not published");
         }
@@ -162,9 +150,7 @@ impl JobPort for Port {
 
     async fn save_checkpoint(&self, checkpoint: Value) -> anyhow::Result<()> {
         self.pulse.beat();
-        let held = self
-            .patiently(|| self.reserved.save_checkpoint(&checkpoint))
-            .await?;
+        let held = self.patiently(|| self.reserved.save_checkpoint(&checkpoint)).await?;
         anyhow::ensure!(held, "the lease was lost: another worker may hold this job");
         Ok(())
     }
@@ -172,16 +158,11 @@ impl JobPort for Port {
     async fn claim(&self, name: &str) -> anyhow::Result<Result<(), String>> {
         let me = self.holder();
         let queues = self.reserved.queues();
-        let holder = self
-            .patiently(|| queues.claim(name, &me, self.claim_lifetime))
-            .await?;
+        let holder = self.patiently(|| queues.claim(name, &me, self.claim_lifetime)).await?;
         if holder != me {
             return Ok(Err(holder));
         }
-        self.claims
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(name.to_owned());
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
         Ok(Ok(()))
     }
 
@@ -194,8 +175,7 @@ impl JobPort for Port {
             ..NewJob::default()
         };
         let queues = self.reserved.queues();
-        self.patiently(|| queues.add(&follow_up.queue, job.clone()))
-            .await?;
+        self.patiently(|| queues.add(&follow_up.queue, job.clone())).await?;
         Ok(())
     }
 

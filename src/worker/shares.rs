@@ -16,11 +16,7 @@ pub(crate) struct Load {
 impl Load {
     /// A queue that uses all it was granted wants more; another one wants room for one more job.
     fn wanted(&self) -> usize {
-        if self.active >= self.granted {
-            self.max
-        } else {
-            (self.active + 1).min(self.max)
-        }
+        if self.active >= self.granted { self.max } else { (self.active + 1).min(self.max) }
     }
 }
 
@@ -38,24 +34,18 @@ pub(crate) fn divide(total: usize, loads: &[Load]) -> Vec<usize> {
     for bound in [wanted, most] {
         while left > 0 {
             // The queue that has least for its weight: grants[a] / weight[a] < grants[b] / weight[b].
-            let next = (0..loads.len())
-                .filter(|&i| grants[i] < bound[i])
-                .min_by(|&a, &b| {
-                    let ratio = |i: usize, other: usize| {
-                        grants[i] as u128 * u128::from(loads[other].weight)
-                    };
-                    ratio(a, b).cmp(&ratio(b, a))
-                });
+            let next = (0..loads.len()).filter(|&i| grants[i] < bound[i]).min_by(|&a, &b| {
+                let ratio =
+                    |i: usize, other: usize| grants[i] as u128 * u128::from(loads[other].weight);
+                ratio(a, b).cmp(&ratio(b, a))
+            });
             let Some(next) = next else { break };
             grants[next] += 1;
             left -= 1;
         }
     }
-    let overdrawn: usize = loads
-        .iter()
-        .zip(&grants)
-        .map(|(load, grant)| load.active.saturating_sub(*grant))
-        .sum();
+    let overdrawn: usize =
+        loads.iter().zip(&grants).map(|(load, grant)| load.active.saturating_sub(*grant)).sum();
     for _ in 0..overdrawn {
         let spare = |i: &usize| grants[*i].saturating_sub(loads[*i].active.max(1));
         match (0..loads.len()).filter(|i| spare(i) > 0).max_by_key(spare) {
@@ -71,12 +61,7 @@ mod tests {
     use super::*;
 
     fn load(weight: u32, max: usize, active: usize, granted: usize) -> Load {
-        Load {
-            weight,
-            max,
-            active,
-            granted,
-        }
+        Load { weight, max, active, granted }
     }
 
     #[test]
@@ -92,11 +77,7 @@ mod tests {
             // What nobody wants is spread.
             (8, vec![load(1, 8, 0, 4), load(1, 8, 0, 4)], vec![4, 4]),
             // More queues than slots: one each all the same.
-            (
-                2,
-                vec![load(1, 8, 0, 1), load(1, 8, 0, 1), load(1, 8, 0, 1)],
-                vec![1, 1, 1],
-            ),
+            (2, vec![load(1, 8, 0, 1), load(1, 8, 0, 1), load(1, 8, 0, 1)], vec![1, 1, 1]),
             // Running jobs hold their slots until they end.
             (10, vec![load(1, 10, 9, 9), load(9, 10, 1, 1)], vec![1, 1]),
         ];
@@ -109,18 +90,11 @@ mod tests {
     fn never_more_is_granted_than_there_is() {
         for active in 0..=10 {
             for other in 0..=(10 - active) {
-                let loads = [
-                    load(1, 10, active, active.max(1)),
-                    load(5, 10, other, other.max(1)),
-                ];
+                let loads = [load(1, 10, active, active.max(1)), load(5, 10, other, other.max(1))];
                 let grants = divide(10, &loads);
                 // A queue's first slot is always there, whatever the others do.
                 let held = |(grant, load): (&usize, &Load)| {
-                    if *grant == 1 && load.active == 0 {
-                        0
-                    } else {
-                        load.active.max(*grant)
-                    }
+                    if *grant == 1 && load.active == 0 { 0 } else { load.active.max(*grant) }
                 };
                 let in_use: usize = grants.iter().zip(&loads).map(held).sum();
                 assert!(in_use <= 10, "{loads:?} → {grants:?}");

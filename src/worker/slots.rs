@@ -22,9 +22,7 @@ impl Slots {
             (SlotClass::Cpu, or(worker.cpu_slots, cores)),
             (SlotClass::Heavy, worker.heavy_slots.max(1)),
         ];
-        Self {
-            classes: sizes.map(|(class, size)| (class, Arc::new(Semaphore::new(size)), size)),
-        }
+        Self { classes: sizes.map(|(class, size)| (class, Arc::new(Semaphore::new(size)), size)) }
     }
 
     /// Waits for a slot; it is free again when the permit is dropped.
@@ -55,10 +53,7 @@ impl Stops {
         running.0 += 1;
         let key = running.0;
         running.1.insert(key, cancel);
-        Registered {
-            key,
-            stops: Arc::clone(self),
-        }
+        Registered { key, stops: Arc::clone(self) }
     }
 
     /// Asks all running jobs to stop; answers how many.
@@ -70,11 +65,7 @@ impl Stops {
 
     /// How many jobs are running.
     pub(crate) fn running(&self) -> usize {
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .1
-            .len()
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).1.len()
     }
 }
 
@@ -87,11 +78,7 @@ pub(super) struct Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        let mut running = self
-            .stops
-            .running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.stops.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.1.remove(&self.key);
     }
 }

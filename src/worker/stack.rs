@@ -127,16 +127,10 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         Ok(running) => running,
         Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
     };
-    let task = attempt
-        .engine
-        .handlers
-        .spawn(panics::caught(running).in_current_span());
+    let task = attempt.engine.handlers.spawn(panics::caught(running).in_current_span());
     Ok(match AbortOnDrop(task).await {
         Ok(Ok(Ok(value))) => Outcome::Completed(value),
-        Ok(Ok(Err(error))) => Outcome::Failed {
-            decision: error.decision(),
-            chain: error.chain(),
-        },
+        Ok(Ok(Err(error))) => Outcome::Failed { decision: error.decision(), chain: error.chain() },
         Ok(Err(panic)) => Outcome::Panicked(panic),
         Err(error) => Outcome::Panicked(error.to_string()),
     })

@@ -47,11 +47,7 @@ async fn pauses(
 }
 
 fn asks(attempts: u32, backoff: Option<BackoffStrategy>) -> JobOptions {
-    JobOptions {
-        attempts: Some(attempts),
-        backoff,
-        ..JobOptions::default()
-    }
+    JobOptions { attempts: Some(attempts), backoff, ..JobOptions::default() }
 }
 
 fn fails() -> JobError {
@@ -62,10 +58,7 @@ fn assert_pauses(pauses: &[Duration], expected: &[u64]) {
     assert_eq!(pauses.len(), expected.len());
     for (pause, &expected) in pauses.iter().zip(expected) {
         let expected = MS(expected);
-        assert!(
-            *pause >= expected && *pause < expected + SLACK,
-            "{pauses:?}"
-        );
+        assert!(*pause >= expected && *pause < expected + SLACK, "{pauses:?}");
     }
 }
 
@@ -78,10 +71,7 @@ async fn a_fixed_backoff_is_the_same_each_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_exponential_backoff_doubles() {
     let options = asks(4, Some(BackoffStrategy::Exponential(300)));
-    assert_pauses(
-        &need!(pauses("1h", options, fails).await),
-        &[300, 600, 1_200],
-    );
+    assert_pauses(&need!(pauses("1h", options, fails).await), &[300, 600, 1_200]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

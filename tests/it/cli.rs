@@ -28,18 +28,10 @@ async fn enqueue_watches_a_job_to_its_end_and_tells_how_it_went() {
     for (payload, code, told) in [
         (r#"{"act":"return","value":7}"#, 0, None),
         (r#"{"act":"steps","steps":3,"stepMs":20}"#, 0, None),
-        (
-            r#"{"act":"discard","message":"rained off"}"#,
-            1,
-            Some("failed: rained off"),
-        ),
+        (r#"{"act":"discard","message":"rained off"}"#, 1, Some("failed: rained off")),
         (r#"{"act":"dance"}"#, 1, Some("failed: payload of rehearse")),
     ] {
-        let said = run(
-            &stage,
-            &["enqueue", REHEARSALS, "rehearse", payload, "--watch"],
-        )
-        .await;
+        let said = run(&stage, &["enqueue", REHEARSALS, "rehearse", payload, "--watch"]).await;
         assert_eq!(said.code, code, "{said:?}");
         let mut lines = said.out.lines();
         let id = lines.next().unwrap();
@@ -48,11 +40,7 @@ async fn enqueue_watches_a_job_to_its_end_and_tells_how_it_went() {
         assert_eq!(place, ended);
         let last = lines.next();
         assert_eq!(last.is_some(), told.is_some(), "{said:?}");
-        assert!(
-            last.unwrap_or_default()
-                .starts_with(told.unwrap_or_default()),
-            "{said:?}"
-        );
+        assert!(last.unwrap_or_default().starts_with(told.unwrap_or_default()), "{said:?}");
     }
     worker.stop().await;
 }
@@ -60,30 +48,15 @@ async fn enqueue_watches_a_job_to_its_end_and_tells_how_it_went() {
 #[tokio::test]
 async fn enqueue_passes_a_producers_options_on() {
     let stage = need!(Stage::new());
-    let options = [
-        "--priority",
-        "low",
-        "--delay",
-        "1h",
-        "--attempts",
-        "7",
-        "--job-id",
-        "nightly",
-    ];
+    let options = ["--priority", "low", "--delay", "1h", "--attempts", "7", "--job-id", "nightly"];
     let add = ["enqueue", "shows", "unheard-of", r#"{"a":1}"#];
     let said = run(&stage, &[&add[..], &options].concat()).await;
     assert_eq!((said.code, said.out.as_str()), (0, "nightly\n"), "{said:?}");
     // Somebody else may know the kind, so it is a note and no error.
     assert!(said.err.contains("knows no kind `unheard-of`"), "{said:?}");
     let (job, place) = stage.queues().await.job("shows", "nightly").await.unwrap();
-    assert_eq!(
-        (place, job.priority(), job.delay()),
-        (JobState::Delayed, 100, 3_600_000)
-    );
-    assert_eq!(
-        (job.opts().attempts, job.data()),
-        (Some(7), &json!({ "a": 1 }))
-    );
+    assert_eq!((place, job.priority(), job.delay()), (JobState::Delayed, 100, 3_600_000));
+    assert_eq!((job.opts().attempts, job.data()), (Some(7), &json!({ "a": 1 })));
     // Adding it twice adds it once.
     assert_eq!(run(&stage, &[&add[..], &options].concat()).await.code, 0);
     let queue = stage.queues().await.queue("shows").await.unwrap();
@@ -91,15 +64,8 @@ async fn enqueue_passes_a_producers_options_on() {
 
     let said = run(&stage, &["enqueue", "shows", "rehearse", "{not json"]).await;
     assert_eq!(said.code, 1);
-    assert!(
-        said.err.contains("the payload is not JSON: {not json"),
-        "{said:?}"
-    );
-    let said = run(
-        &stage,
-        &["enqueue", "shows", "x", "{}", "--priority", "urgent"],
-    )
-    .await;
+    assert!(said.err.contains("the payload is not JSON: {not json"), "{said:?}");
+    let said = run(&stage, &["enqueue", "shows", "x", "{}", "--priority", "urgent"]).await;
     assert_eq!(said.code, 2);
     assert!(said.err.contains("high, normal, low"), "{said:?}");
 }
@@ -109,19 +75,10 @@ async fn queues_shows_depth_and_age_and_creates_nothing() {
     let stage = need!(Stage::new());
     let said = run(&stage, &["queues"]).await;
     assert_eq!(said.code, 0);
-    assert_eq!(
-        said.out,
-        format!("no queues under prefix {}\n", stage.prefix)
-    );
+    assert_eq!(said.out, format!("no queues under prefix {}\n", stage.prefix));
     let now = u64::try_from(roadie_jobs::effects::Clock::System.now_ms()).unwrap();
-    let hour_ago = JobOptions {
-        timestamp: Some(now - 3_600_000),
-        ..JobOptions::default()
-    };
-    let later = JobOptions {
-        delay: Some(60_000),
-        ..JobOptions::default()
-    };
+    let hour_ago = JobOptions { timestamp: Some(now - 3_600_000), ..JobOptions::default() };
+    let later = JobOptions { delay: Some(60_000), ..JobOptions::default() };
     for options in [hour_ago, JobOptions::default(), later] {
         stage.add_with("shows", "gig", json!({}), options).await;
     }
@@ -130,41 +87,20 @@ async fn queues_shows_depth_and_age_and_creates_nothing() {
     let [shows] = list.as_array().unwrap().as_slice() else {
         panic!("{said:?}");
     };
-    assert_eq!(
-        (&shows["queue"], &shows["paused"]),
-        (&json!("shows"), &json!(false))
-    );
-    assert_eq!(
-        (&shows["jobs"]["waiting"], &shows["jobs"]["delayed"]),
-        (&json!(2), &json!(1))
-    );
+    assert_eq!((&shows["queue"], &shows["paused"]), (&json!("shows"), &json!(false)));
+    assert_eq!((&shows["jobs"]["waiting"], &shows["jobs"]["delayed"]), (&json!(2), &json!(1)));
     assert!(shows["oldestAgeMs"].as_u64() >= Some(3_600_000), "{shows}");
     let said = run(&stage, &["queues"]).await;
-    let row: Vec<&str> = said
-        .out
-        .lines()
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .collect();
+    let row: Vec<&str> = said.out.lines().nth(1).unwrap().split_whitespace().collect();
     assert_eq!(row[..4], ["shows", "2", "0", "1"], "{said:?}");
     assert!(row.ends_with(&["1h", "0m", "open"]), "{said:?}");
 
-    for command in [
-        &["jobs", "list", "nowhere"][..],
-        &["jobs", "show", "nowhere", "1"],
-    ] {
+    for command in [&["jobs", "list", "nowhere"][..], &["jobs", "show", "nowhere", "1"]] {
         let said = run(&stage, command).await;
         assert_eq!(said.code, 1);
         assert!(said.err.contains("there is no queue nowhere"), "{said:?}");
     }
-    assert_eq!(
-        read(&run(&stage, &["queues", "--json"]).await)
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(read(&run(&stage, &["queues", "--json"]).await).as_array().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -175,14 +111,8 @@ async fn jobs_shows_what_is_known_of_one() {
     let done = stage.add(REHEARSALS, "rehearse", payload.clone()).await;
     stage.completed(REHEARSALS, &done).await;
     let shown = read(&run(&stage, &["jobs", "show", REHEARSALS, &done]).await);
-    assert_eq!(
-        (&shown["state"], &shown["kind"]),
-        (&json!("completed"), &json!("rehearse"))
-    );
-    assert_eq!(
-        (&shown["payload"], &shown["checkpoint"]),
-        (&payload, &json!(2))
-    );
+    assert_eq!((&shown["state"], &shown["kind"]), (&json!("completed"), &json!("rehearse")));
+    assert_eq!((&shown["payload"], &shown["checkpoint"]), (&payload, &json!(2)));
     assert_eq!(shown["returnValue"], json!({ "steps": 2, "resumedAt": 0 }));
     assert_eq!(shown["progress"], json!({ "step": 2, "of": 2 }));
     let list = ["jobs", "list", REHEARSALS, "--state", "completed"];
@@ -214,10 +144,8 @@ async fn a_dead_letter_can_be_looked_at_and_retried() {
             }
         }
     });
-    let vanish = JobOptions {
-        remove_on_fail: Some(RemoveOnFinish::Bool(true)),
-        ..JobOptions::default()
-    };
+    let vanish =
+        JobOptions { remove_on_fail: Some(RemoveOnFinish::Bool(true)), ..JobOptions::default() };
     let kept = stage.add(PLAYS, "play", call(&part, 0)).await;
     let trimmed = stage.add_with(PLAYS, "play", call(&part, 1), vanish).await;
     stage.failed(PLAYS, &kept).await;
@@ -230,32 +158,17 @@ async fn a_dead_letter_can_be_looked_at_and_retried() {
     // One cause: one row.
     let grouped = run(&stage, &["dead", "list", "--group"]).await;
     assert_eq!(grouped.out.lines().count(), 2, "{grouped:?}");
-    assert!(
-        grouped
-            .out
-            .lines()
-            .nth(1)
-            .unwrap()
-            .trim_start()
-            .starts_with("2 "),
-        "{grouped:?}"
-    );
+    assert!(grouped.out.lines().nth(1).unwrap().trim_start().starts_with("2 "), "{grouped:?}");
     let letter = stage.letter(&kept).await;
     let shown = read(&run(&stage, &["dead", "show", &letter.id[..12]]).await);
-    assert_eq!(
-        (&shown["job_id"], &shown["payload"]),
-        (&json!(kept), &call(&part, 0))
-    );
+    assert_eq!((&shown["job_id"], &shown["payload"]), (&json!(kept), &call(&part, 0)));
     assert_eq!(
         (&shown["reason"], &shown["error"]),
         (&json!("discarded"), &json!("the van broke down"))
     );
     let unknown = run(&stage, &["dead", "show", "ffff"]).await;
     assert_eq!(unknown.code, 1);
-    assert!(
-        unknown.err.contains("no dead letter begins with `ffff`"),
-        "{unknown:?}"
-    );
+    assert!(unknown.err.contains("no dead letter begins with `ffff`"), "{unknown:?}");
 
     mended.store(true, Ordering::SeqCst);
     let other = stage.letter(&trimmed).await;
@@ -271,18 +184,12 @@ async fn a_dead_letter_can_be_looked_at_and_retried() {
         assert_eq!(result, json!({ "attempt": 1 }));
         assert!(stage.letter(id).await.retried_at.is_some());
     }
-    assert_eq!(
-        run(&stage, &["dead", "list"]).await.out,
-        "no dead letters\n"
-    );
+    assert_eq!(run(&stage, &["dead", "list"]).await.out, "no dead letters\n");
     let all = read(&run(&stage, &["dead", "list", "--all", "--json"]).await);
     assert_eq!(all.as_array().unwrap().len(), 2);
     // What is not dead any more is not run twice.
     let again = run(&stage, &["dead", "retry", &letter.id]).await;
     assert_eq!(again.code, 1);
-    assert!(
-        again.err.contains("only failed jobs can be retried"),
-        "{again:?}"
-    );
+    assert!(again.err.contains("only failed jobs can be retried"), "{again:?}");
     worker.stop().await;
 }

@@ -36,10 +36,7 @@ fn conform(version: &str, case: &str) {
         .env("ROADIE_BIN", env!("CARGO_BIN_EXE_roadie"));
     let (passed, output) = Run::start(&mut command).finish();
     println!("{output}");
-    assert!(
-        passed,
-        "{case} does not conform to BullMQ {version}:\n{output}"
-    );
+    assert!(passed, "{case} does not conform to BullMQ {version}:\n{output}");
 }
 
 /// Why the clients cannot run here, if they cannot.

@@ -40,10 +40,7 @@ fn block(end: &AtomicBool) {
 }
 
 fn once() -> JobOptions {
-    JobOptions {
-        attempts: Some(1),
-        ..JobOptions::default()
-    }
+    JobOptions { attempts: Some(1), ..JobOptions::default() }
 }
 
 /// The slot serves another job.
@@ -78,9 +75,7 @@ async fn a_panic_is_retried_and_then_a_dead_letter() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_handler_that_takes_too_long_is_cut_off_and_retried() {
-    let stage = need!(Stage::new())
-        .with_plays(1)
-        .set("kinds.play.timeout", "300ms");
+    let stage = need!(Stage::new()).with_plays(1).set("kinds.play.timeout", "300ms");
     let worker = Worker::start(&stage).await;
     let (calls, mut called) = unbounded_channel();
     let slow = part(move |cx, _| {
@@ -125,9 +120,7 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
             Ok(Value::Null)
         }
     });
-    let id = stage
-        .add_with(PLAYS, "play", call(&blocked, 0), once())
-        .await;
+    let id = stage.add_with(PLAYS, "play", call(&blocked, 0), once()).await;
     stage.failed(PLAYS, &id).await;
     assert_eq!(stage.letter(&id).await.reason, "timeout");
     // Its thread is still blocked; the other one serves.
@@ -139,10 +132,8 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocked_handlers_cost_nobody_a_lease() {
     const LEASE: Duration = Duration::from_secs(1);
-    let stage = need!(Stage::new())
-        .with_plays(3)
-        .with_short_leases()
-        .set("worker.handler_threads", 3);
+    let stage =
+        need!(Stage::new()).with_plays(3).with_short_leases().set("worker.handler_threads", 3);
     let worker = Worker::start(&stage).await;
     let over = Curtain::default();
     let end = Arc::clone(&over.0);
@@ -203,11 +194,9 @@ async fn many_panics_at_once_leave_no_slot_behind() {
         stage.add_with(PLAYS, "play", call(&bad, 0), once()).await;
     }
     let queue = stage.queues().await.queue(PLAYS).await.unwrap();
-    eventually("all have failed", async || {
-        match queue.get_failed_count().await.unwrap() {
-            40 => Ok(()),
-            failed => Err(format!("{failed} failed")),
-        }
+    eventually("all have failed", async || match queue.get_failed_count().await.unwrap() {
+        40 => Ok(()),
+        failed => Err(format!("{failed} failed")),
     })
     .await;
     // Four at once still work: each waits for the other three.

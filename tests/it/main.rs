@@ -3,10 +3,7 @@
 //! Every test has a key prefix, a folder and a catalogue of its own, so all of them run at the same
 //! time. A server that is not there skips its tests aloud, or fails them where `REQUIRE_ALL` is set.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail as loudly as the tests themselves"
-)]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as loudly as the tests themselves")]
 
 #[macro_use]
 mod support;

@@ -45,9 +45,7 @@ const FAMILIES: [(&str, &str); 22] = [
 /// The families of which a scrape has samples.
 fn sampled(scrape: &str) -> BTreeSet<&str> {
     let histogram = |name: &str| scrape.contains(&format!("# TYPE {name} histogram"));
-    let samples = scrape
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty());
+    let samples = scrape.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     samples
         .map(|line| {
             let name = line.split(['{', ' ']).next().unwrap();
@@ -84,33 +82,25 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
     let payload = json!({ "userId": user(), "path": folder });
     let id = stage.add(SCANS, "scan-folder", payload).await;
     stage.completed(SCANS, &id).await;
-    let dead = stage
-        .add(REHEARSALS, "rehearse", json!({ "act": "discard" }))
-        .await;
+    let dead = stage.add(REHEARSALS, "rehearse", json!({ "act": "discard" })).await;
     stage.failed(REHEARSALS, &dead).await;
     let (status, scrape) = get(process.http(), "/metrics").await;
     assert_eq!(status, 200);
     for family in sampled(&scrape) {
-        let help = scrape
-            .lines()
-            .filter(|line| line.starts_with(&format!("# HELP {family} ")));
+        let help = scrape.lines().filter(|line| line.starts_with(&format!("# HELP {family} ")));
         assert_eq!(help.count(), 1, "{family} is not explained");
     }
     let expected: BTreeSet<&str> = FAMILIES.iter().map(|(name, _)| *name).collect();
     assert_eq!(sampled(&scrape), expected);
     for (family, kind) in FAMILIES {
-        assert!(
-            scrape.contains(&format!("# TYPE {family} {kind}\n")),
-            "{family}: {kind}"
-        );
+        assert!(scrape.contains(&format!("# TYPE {family} {kind}\n")), "{family}: {kind}");
     }
     for bound in ["1", "5", "10", "30", "60", "120", "+Inf"] {
         let bucket = format!("photo_scan_duration_seconds_bucket{{le=\"{bound}\"}}");
         assert_eq!(sample(&scrape, &bucket), Some(1.0), "{bucket}");
     }
-    let buckets = scrape
-        .lines()
-        .filter(|line| line.starts_with("photo_scan_duration_seconds_bucket"));
+    let buckets =
+        scrape.lines().filter(|line| line.starts_with("photo_scan_duration_seconds_bucket"));
     assert_eq!(buckets.count(), 7);
     for (name, value) in [
         ("roadie_photos_scanned_total{result=\"clean\"}", 30.0),
@@ -123,24 +113,12 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
             "roadie_jobs_finished_total{queue=\"rehearsals\",kind=\"rehearse\",outcome=\"dead\"}",
             1.0,
         ),
-        (
-            "roadie_dead_letters_total{queue=\"rehearsals\",reason=\"discarded\"}",
-            1.0,
-        ),
-        (
-            "roadie_dead_letters{queue=\"rehearsals\",reason=\"discarded\"}",
-            1.0,
-        ),
+        ("roadie_dead_letters_total{queue=\"rehearsals\",reason=\"discarded\"}", 1.0),
+        ("roadie_dead_letters{queue=\"rehearsals\",reason=\"discarded\"}", 1.0),
         ("roadie_job_run_seconds_count{kind=\"scan-folder\"}", 1.0),
-        (
-            "bullmq_job_completed_total{queue=\"photo-processing\"}",
-            1.0,
-        ),
+        ("bullmq_job_completed_total{queue=\"photo-processing\"}", 1.0),
         ("bullmq_job_failed_total{queue=\"rehearsals\"}", 1.0),
-        (
-            "bullmq_job_count{queue=\"photo-processing\",state=\"completed\"}",
-            1.0,
-        ),
+        ("bullmq_job_count{queue=\"photo-processing\",state=\"completed\"}", 1.0),
         ("roadie_jobs_active{queue=\"photo-processing\"}", 0.0),
     ] {
         assert_eq!(sample(&scrape, name), Some(value), "{name}\n{scrape}");
@@ -152,37 +130,19 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
 async fn depth_and_age_of_a_queue_are_those_of_this_moment() {
     let stage = need!(Stage::new()).with_rehearsals(1);
     let process = Process::serving(&stage).await;
-    let hang = stage
-        .add(REHEARSALS, "rehearse", json!({ "act": "hang" }))
-        .await;
+    let hang = stage.add(REHEARSALS, "rehearse", json!({ "act": "hang" })).await;
     stage.reached(REHEARSALS, &hang, JobState::Active).await;
     let now = u64::try_from(roadie_jobs::effects::Clock::System.now_ms()).unwrap();
     let minutes_ago = |minutes: u64| Some(now - minutes * 60_000);
     for options in [
-        JobOptions {
-            timestamp: minutes_ago(5),
-            ..JobOptions::default()
-        },
+        JobOptions { timestamp: minutes_ago(5), ..JobOptions::default() },
         JobOptions::default(),
-        JobOptions {
-            priority: Some(1),
-            ..JobOptions::default()
-        },
+        JobOptions { priority: Some(1), ..JobOptions::default() },
         // The least urgent one is the one that starves.
-        JobOptions {
-            priority: Some(9),
-            timestamp: minutes_ago(30),
-            ..JobOptions::default()
-        },
-        JobOptions {
-            delay: Some(3_600_000),
-            timestamp: minutes_ago(50),
-            ..JobOptions::default()
-        },
+        JobOptions { priority: Some(9), timestamp: minutes_ago(30), ..JobOptions::default() },
+        JobOptions { delay: Some(3_600_000), timestamp: minutes_ago(50), ..JobOptions::default() },
     ] {
-        stage
-            .add_with(REHEARSALS, "rehearse", json!({ "act": "return" }), options)
-            .await;
+        stage.add_with(REHEARSALS, "rehearse", json!({ "act": "return" }), options).await;
     }
     let (_, scrape) = get(process.http(), "/metrics").await;
     for (state, jobs) in [
@@ -198,16 +158,9 @@ async fn depth_and_age_of_a_queue_are_those_of_this_moment() {
             assert_eq!(sample(&scrape, &name), Some(jobs), "{name}\n{scrape}");
         }
     }
-    let age = sample(
-        &scrape,
-        "roadie_queue_oldest_age_seconds{queue=\"rehearsals\"}",
-    )
-    .unwrap();
+    let age = sample(&scrape, "roadie_queue_oldest_age_seconds{queue=\"rehearsals\"}").unwrap();
     assert!((1_800.0..1_900.0).contains(&age), "{age}");
-    let idle = sample(
-        &scrape,
-        "roadie_queue_oldest_age_seconds{queue=\"photo-processing\"}",
-    );
+    let idle = sample(&scrape, "roadie_queue_oldest_age_seconds{queue=\"photo-processing\"}");
     assert_eq!(idle, Some(0.0));
     let busy = sample(&scrape, "roadie_jobs_active{queue=\"rehearsals\"}");
     assert_eq!(busy, Some(1.0));
@@ -221,11 +174,7 @@ async fn a_process_is_alive_but_not_ready_while_redis_is_down() {
     let process = Process::serving(&stage).await;
     let address = process.http();
     let (status, body) = get(address, "/readyz").await;
-    assert_eq!(
-        (status, body.contains("\"ready\":true")),
-        (200, true),
-        "{body}"
-    );
+    assert_eq!((status, body.contains("\"ready\":true")), (200, true), "{body}");
     redis.kill();
     eventually("not ready, with the reason", async || {
         let (status, body) = get(address, "/readyz").await;
@@ -233,11 +182,7 @@ async fn a_process_is_alive_but_not_ready_while_redis_is_down() {
         let named = answer["checks"].as_array().unwrap().iter().any(|check| {
             check["name"] == "redis" && check["ok"] == false && check["reason"].is_string()
         });
-        if status == 503 && named {
-            Ok(())
-        } else {
-            Err(format!("{status} {body}"))
-        }
+        if status == 503 && named { Ok(()) } else { Err(format!("{status} {body}")) }
     })
     .await;
     assert_eq!(get(address, "/livez").await.0, 200);
@@ -245,11 +190,9 @@ async fn a_process_is_alive_but_not_ready_while_redis_is_down() {
     let scrape = tokio::time::timeout(Duration::from_secs(8), get(address, "/metrics")).await;
     assert_eq!(scrape.expect("a scrape is given up after 10 s").0, 200);
     redis.restart();
-    eventually("ready again", async || {
-        match get(address, "/readyz").await {
-            (200, _) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
+    eventually("ready again", async || match get(address, "/readyz").await {
+        (200, _) => Ok(()),
+        other => Err(format!("{other:?}")),
     })
     .await;
     process.kill().await;

@@ -44,13 +44,7 @@ impl OneSlot {
         });
         stage.add(PLAYS, "play", call(&part, "doors")).await;
         assert_eq!(next(&mut played).await, "doors");
-        Ok(Self {
-            stage,
-            worker,
-            open,
-            part,
-            played,
-        })
+        Ok(Self { stage, worker, open, part, played })
     }
 
     async fn add(&self, line: &str, options: JobOptions) {
@@ -80,10 +74,7 @@ async fn lower_numbers_go_first_and_jobs_without_one_before_all() {
         ("high too", Some(1)),
         ("none", None),
     ] {
-        let options = JobOptions {
-            priority,
-            ..JobOptions::default()
-        };
+        let options = JobOptions { priority, ..JobOptions::default() };
         slot.add(line, options).await;
     }
     let order = slot.order(5).await;
@@ -94,10 +85,7 @@ async fn lower_numbers_go_first_and_jobs_without_one_before_all() {
 async fn first_come_first_served_but_for_lifo() {
     let slot = need!(OneSlot::taken().await);
     for (line, lifo) in [("first", None), ("second", None), ("encore", Some(true))] {
-        let options = JobOptions {
-            lifo,
-            ..JobOptions::default()
-        };
+        let options = JobOptions { lifo, ..JobOptions::default() };
         slot.add(line, options).await;
     }
     assert_eq!(slot.order(3).await, ["encore", "first", "second"]);
@@ -109,10 +97,7 @@ async fn delayed_jobs_go_when_they_are_due() {
     slot.open.notify_one();
     for (line, delay) in [("last", 1_500), ("first", 500), ("middle", 1_000)] {
         let delay = Some(delay);
-        let options = JobOptions {
-            delay,
-            ..JobOptions::default()
-        };
+        let options = JobOptions { delay, ..JobOptions::default() };
         slot.add(line, options).await;
     }
     assert_eq!(slot.order(3).await, ["first", "middle", "last"]);
@@ -198,21 +183,14 @@ async fn busy_queues_share_the_slots_by_weight_and_none_starves() {
     let reached = async |jobs: usize| {
         eventually(&format!("{jobs} jobs are done"), async || {
             let [club, arena] = counts();
-            if club + arena >= jobs {
-                Ok([club, arena])
-            } else {
-                Err(format!("{club}, {arena}"))
-            }
+            if club + arena >= jobs { Ok([club, arena]) } else { Err(format!("{club}, {arena}")) }
         })
         .await
     };
     let before = reached(100).await;
     let after = reached(500).await;
     let [club, arena] = [0, 1].map(|queue| after[queue] - before[queue]);
-    assert!(
-        after[0] < 1_000 && after[1] < 1_000,
-        "one ran dry: {after:?}"
-    );
+    assert!(after[0] < 1_000 && after[1] < 1_000, "one ran dry: {after:?}");
     // 2 and 6 slots: a quarter and three quarters.
     let share = arena * 100 / (club + arena);
     assert!((65..=85).contains(&share), "{club} and {arena}: {share} %");

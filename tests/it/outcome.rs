@@ -64,30 +64,17 @@ async fn a_job_that_fails_every_time_is_a_dead_letter_with_its_whole_history() {
     assert_eq!(traces.len(), 3, "{traces:?}");
     for (row, trace) in (1..).zip(&traces) {
         let cause = format!("caused by: no seats left in row {row}");
-        assert!(
-            trace.starts_with("cannot book") && trace.contains(&cause),
-            "{trace}"
-        );
+        assert!(trace.starts_with("cannot book") && trace.contains(&cause), "{trace}");
     }
 
     let letter = stage.letter(&id).await;
-    assert_eq!(
-        (letter.queue.as_str(), letter.kind.as_str()),
-        (PLAYS, "play")
-    );
+    assert_eq!((letter.queue.as_str(), letter.kind.as_str()), (PLAYS, "play"));
     assert_eq!((letter.reason.as_str(), letter.attempts), ("exhausted", 3));
     assert_eq!(letter.error, "cannot book");
-    assert_eq!(
-        letter.error_chain,
-        ["cannot book", "no seats left in row 3"]
-    );
+    assert_eq!(letter.error_chain, ["cannot book", "no seats left in row 3"]);
     let payload: Value = serde_json::from_str(&letter.payload).unwrap();
     assert_eq!(payload, call(&part, 7));
-    let timeline: Vec<_> = letter
-        .timeline
-        .iter()
-        .map(|t| (t.attempt, t.error.as_str()))
-        .collect();
+    let timeline: Vec<_> = letter.timeline.iter().map(|t| (t.attempt, t.error.as_str())).collect();
     assert_eq!(
         timeline,
         [
@@ -98,10 +85,7 @@ async fn a_job_that_fails_every_time_is_a_dead_letter_with_its_whole_history() {
     );
     assert!(letter.timeline.is_sorted_by_key(|t| t.at), "{letter:?}");
     assert_eq!(letter.worker_version, env!("CARGO_PKG_VERSION"));
-    assert!(
-        letter.worker.contains(&std::process::id().to_string()),
-        "{letter:?}"
-    );
+    assert!(letter.worker.contains(&std::process::id().to_string()), "{letter:?}");
     assert_eq!((letter.times, letter.retried_at), (1, None));
     worker.stop().await;
 }
@@ -112,16 +96,10 @@ async fn the_producer_decides_over_attempts() {
     let worker = Worker::start(&stage).await;
     for attempts in [1, 5] {
         let (part, runs) = failing(u32::MAX);
-        let options = JobOptions {
-            attempts: Some(attempts),
-            ..JobOptions::default()
-        };
+        let options = JobOptions { attempts: Some(attempts), ..JobOptions::default() };
         let id = stage.add_with(PLAYS, "play", call(&part, 0), options).await;
         let job = stage.failed(PLAYS, &id).await;
-        assert_eq!(
-            (job.attempts_made(), runs.load(Ordering::SeqCst)),
-            (attempts, attempts)
-        );
+        assert_eq!((job.attempts_made(), runs.load(Ordering::SeqCst)), (attempts, attempts));
         assert_eq!(stage.letter(&id).await.attempts, attempts);
     }
     worker.stop().await;
@@ -158,10 +136,7 @@ async fn a_postponed_job_comes_back_and_no_attempt_is_counted() {
             Ok(Value::Null)
         }
     });
-    let only = JobOptions {
-        attempts: Some(1),
-        ..JobOptions::default()
-    };
+    let only = JobOptions { attempts: Some(1), ..JobOptions::default() };
     let id = stage.add_with(PLAYS, "play", call(&part, 0), only).await;
     let (first, left) = next(&mut called).await;
     let job = stage.reached(PLAYS, &id, JobState::Delayed).await;

@@ -39,11 +39,7 @@ async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
     let victim = fleet.iter().position(holds).unwrap();
     fleet.remove(victim).kill().await;
     let (job, place) = stage.queues().await.job(SCANS, &id).await.unwrap();
-    assert_eq!(
-        (place, job.attempts_made()),
-        (JobState::Active, 0),
-        "over before the kill"
-    );
+    assert_eq!((place, job.attempts_made()), (JobState::Active, 0), "over before the kill");
 
     let result = stage.returned(SCANS, &id).await;
     let job = stage.completed(SCANS, &id).await;
@@ -52,19 +48,10 @@ async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
     // The page that was under way may be known already; a scan from the start would know five.
     assert_eq!(result["totalPhotos"], PHOTOS);
     assert!(result["skipped"].as_u64() <= Some(BATCH), "{result}");
-    let photos = stage
-        .catalogue()
-        .await
-        .photos(user, None, 10_000)
-        .await
-        .unwrap();
+    let photos = stage.catalogue().await.photos(user, None, 10_000).await.unwrap();
     let names: HashSet<&str> = photos.iter().map(|photo| photo.name.as_str()).collect();
     assert_eq!((photos.len(), names.len()), (PHOTOS, PHOTOS));
-    assert!(
-        photos
-            .iter()
-            .all(|photo| photo.created_at == photo.updated_at)
-    );
+    assert!(photos.iter().all(|photo| photo.created_at == photo.updated_at));
     for process in fleet {
         assert!(process.log().contains("goes on from its checkpoint"));
         process.kill().await;
@@ -73,10 +60,8 @@ async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
 
 #[tokio::test]
 async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
-    let stage = need!(Stage::new())
-        .with_rehearsals(2)
-        .with_short_leases()
-        .set("worker.max_crashes", 2);
+    let stage =
+        need!(Stage::new()).with_rehearsals(2).with_short_leases().set("worker.max_crashes", 2);
     let payload = json!({ "act": "crash" });
     let id = stage.add("rehearsals", "rehearse", payload.clone()).await;
     let crash_twice = async || {
@@ -90,15 +75,9 @@ async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
     let job = stage.failed("rehearsals", &id).await;
     assert_eq!(job.failed_reason(), "job stalled more than allowable limit");
     let letter = stage.letter(&id).await;
-    assert_eq!(
-        (letter.reason.as_str(), letter.kind.as_str()),
-        ("crash-loop", "rehearse")
-    );
+    assert_eq!((letter.reason.as_str(), letter.kind.as_str()), ("crash-loop", "rehearse"));
     assert_eq!(letter.attempts, 2);
-    assert_eq!(
-        serde_json::from_str::<Value>(&letter.payload).unwrap(),
-        payload
-    );
+    assert_eq!(serde_json::from_str::<Value>(&letter.payload).unwrap(), payload);
     assert!(survivor.runs());
     survivor.kill().await;
 
@@ -126,10 +105,7 @@ async fn the_late_result_of_a_lost_lease_changes_nothing() {
                 cx.checkpoint(&true).await?;
                 tell.send("first began").unwrap();
                 cx.cancelled().await;
-                assert!(
-                    cx.checkpoint(&false).await.is_err(),
-                    "it holds the job still"
-                );
+                assert!(cx.checkpoint(&false).await.is_err(), "it holds the job still");
                 tell.send("first was told").unwrap();
                 return Ok(json!("late"));
             }
@@ -143,11 +119,7 @@ async fn the_late_result_of_a_lost_lease_changes_nothing() {
     assert_eq!(next(&mut told).await, "first began");
     let other = Worker::start(&stage).await;
     let lock = format!("{}:{PLAYS}:{id}:lock", stage.prefix);
-    redis::cmd("DEL")
-        .arg(lock)
-        .query_async::<()>(&mut stage.queues().await.redis())
-        .await
-        .unwrap();
+    redis::cmd("DEL").arg(lock).query_async::<()>(&mut stage.queues().await.redis()).await.unwrap();
     let mut heard = [next(&mut told).await, next(&mut told).await];
     heard.sort_unstable();
     assert_eq!(heard, ["first was told", "second began"]);
@@ -155,10 +127,7 @@ async fn the_late_result_of_a_lost_lease_changes_nothing() {
     let outcome = "roadie_jobs_finished_total{queue=\"plays\",kind=\"play\",outcome=\"lost\"}";
     one.counted(outcome, 1).await;
     let (job, place) = stage.queues().await.job(PLAYS, &id).await.unwrap();
-    assert_eq!(
-        (place, job.returnvalue(), job.attempts_made()),
-        (JobState::Active, "", 0)
-    );
+    assert_eq!((place, job.returnvalue(), job.attempts_made()), (JobState::Active, "", 0));
     go.notify_one();
     assert_eq!(stage.returned(PLAYS, &id).await, "second");
     let job = stage.completed(PLAYS, &id).await;

@@ -34,12 +34,7 @@ async fn a_scan_survives_the_death_of_redis() {
 
     let result = stage.returned(SCANS, &id).await;
     assert_eq!(result["totalPhotos"], PHOTOS);
-    let photos = stage
-        .catalogue()
-        .await
-        .photos(user, None, 10_000)
-        .await
-        .unwrap();
+    let photos = stage.catalogue().await.photos(user, None, 10_000).await.unwrap();
     let names: HashSet<&str> = photos.iter().map(|photo| photo.name.as_str()).collect();
     assert_eq!((photos.len(), names.len()), (PHOTOS, PHOTOS));
     assert_eq!(stage.completed(SCANS, &id).await.failed_reason(), "");

@@ -25,31 +25,18 @@ async fn the_producer_decides_what_the_queue_keeps() {
         ..JobOptions::default()
     };
     let [completes, fails] = [true, false].map(|works| call(&part, works));
-    let id = stage
-        .add_with(PLAYS, "play", completes, vanish.clone())
-        .await;
+    let id = stage.add_with(PLAYS, "play", completes, vanish.clone()).await;
     stage.gone(PLAYS, &id).await;
     let id = stage.add_with(PLAYS, "play", fails.clone(), vanish).await;
     stage.gone(PLAYS, &id).await;
     // What the queue has dropped is kept all the same.
     assert_eq!(stage.letter(&id).await.reason, "discarded");
 
-    let two = RemoveOnFinish::Options(KeepJobs {
-        age: None,
-        count: Some(2),
-        limit: None,
-    });
-    let keep = JobOptions {
-        remove_on_fail: Some(two),
-        ..JobOptions::default()
-    };
+    let two = RemoveOnFinish::Options(KeepJobs { age: None, count: Some(2), limit: None });
+    let keep = JobOptions { remove_on_fail: Some(two), ..JobOptions::default() };
     let mut ids = Vec::new();
     for _ in 0..4 {
-        ids.push(
-            stage
-                .add_with(PLAYS, "play", fails.clone(), keep.clone())
-                .await,
-        );
+        ids.push(stage.add_with(PLAYS, "play", fails.clone(), keep.clone()).await);
     }
     for id in &ids {
         stage.letter(id).await;
@@ -59,11 +46,7 @@ async fn the_producer_decides_what_the_queue_keeps() {
         let failed = queue.get_failed(0, -1).await.unwrap();
         let mut left: Vec<String> = failed.iter().map(|job| job.id().to_owned()).collect();
         left.sort();
-        if left == ids[2..] {
-            Ok(())
-        } else {
-            Err(format!("{left:?} of {ids:?}"))
-        }
+        if left == ids[2..] { Ok(()) } else { Err(format!("{left:?} of {ids:?}")) }
     })
     .await;
     worker.stop().await;

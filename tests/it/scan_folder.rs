@@ -27,10 +27,7 @@ fn fill(folder: &Path) {
         size: (640, 480),
         ..Shot::default()
     };
-    let bare = Shot {
-        size: (40, 30),
-        ..Shot::default()
-    };
+    let bare = Shot { size: (40, 30), ..Shot::default() };
     let clean = PHONE.jpeg();
     let sidecar = json!({
         "title": "IMG_1.jpg",
@@ -45,10 +42,7 @@ fn fill(folder: &Path) {
         ("empty.JPG", b""),
         ("down/under/south.jpeg", &south.jpeg()),
         ("Takeout/IMG_1.jpg", &bare.jpeg()),
-        (
-            "Takeout/IMG_1.jpg.supplemental-metadata.json",
-            sidecar.as_bytes(),
-        ),
+        ("Takeout/IMG_1.jpg.supplemental-metadata.json", sidecar.as_bytes()),
         ("bare.jpg", &bare.jpeg()),
         ("notes.txt", b"left alone"),
         (".hidden/photo.jpg", &clean),
@@ -61,10 +55,7 @@ fn fill(folder: &Path) {
 async fn said(
     stage: &Stage,
     user: i64,
-) -> (
-    BTreeMap<String, CataloguedPhoto>,
-    BTreeMap<String, PhotoOutcome>,
-) {
+) -> (BTreeMap<String, CataloguedPhoto>, BTreeMap<String, PhotoOutcome>) {
     let catalogue = stage.catalogue().await;
     let photos = catalogue.photos(user, None, 10_000).await.unwrap();
     let outcomes = catalogue.photo_outcomes(user, None, 10_000).await.unwrap();
@@ -114,38 +105,17 @@ async fn a_folder_becomes_rows(stage: Stage) {
     );
     let (photos, outcomes) = said(&stage, user).await;
     let names: Vec<&str> = photos.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        [
-            "IMG_1.jpg",
-            "bare.jpg",
-            "clean.jpg",
-            "cut.jpg",
-            "south.jpeg"
-        ]
-    );
+    assert_eq!(names, ["IMG_1.jpg", "bare.jpg", "clean.jpg", "cut.jpg", "south.jpeg"]);
 
     let clean = &photos["clean.jpg"];
-    assert_eq!(
-        clean.key.file_id,
-        folder.join("clean.jpg").display().to_string()
-    );
+    assert_eq!(clean.key.file_id, folder.join("clean.jpg").display().to_string());
     let facts = &clean.facts;
     assert_eq!((facts.width, facts.height), (Some(4_032), Some(3_024)));
-    assert_eq!(
-        (facts.format.as_deref(), facts.orientation),
-        (Some("JPEG"), Some(3))
-    );
-    assert_eq!(
-        facts.bytes,
-        Some(fs::metadata(folder.join("clean.jpg")).unwrap().len())
-    );
+    assert_eq!((facts.format.as_deref(), facts.orientation), (Some("JPEG"), Some(3)));
+    assert_eq!(facts.bytes, Some(fs::metadata(folder.join("clean.jpg")).unwrap().len()));
     assert_eq!(facts.taken_local, Some(at("2019-07-20 21:14:05")));
     assert_eq!(facts.taken_offset_minutes, Some(120));
-    assert_eq!(
-        facts.taken_at.map(|at| at.naive_utc()),
-        Some(at("2019-07-20 19:14:05"))
-    );
+    assert_eq!(facts.taken_at.map(|at| at.naive_utc()), Some(at("2019-07-20 19:14:05")));
     assert_eq!(facts.camera_model.as_deref(), Some("Pixel 3"));
     assert_near(facts.place, PHONE.place.unwrap());
 
@@ -159,31 +129,15 @@ async fn a_folder_becomes_rows(stage: Stage) {
     let takeout = &photos["IMG_1.jpg"].facts;
     assert_eq!(takeout.taken_at, DateTime::from_timestamp(1_546_300_800, 0));
     assert_eq!(takeout.place, Some((39.665, -105.205)));
-    let sources = (
-        takeout.taken_source.as_deref(),
-        takeout.place_source.as_deref(),
-    );
+    let sources = (takeout.taken_source.as_deref(), takeout.place_source.as_deref());
     assert_eq!(sources, (Some("takeout"), Some("takeout")));
 
     let bare = &photos["bare.jpg"].facts;
-    assert_eq!(
-        (bare.taken_local, bare.taken_at, bare.place),
-        (None, None, None)
-    );
+    assert_eq!((bare.taken_local, bare.taken_at, bare.place), (None, None, None));
 
-    let reasons: Vec<_> = outcomes
-        .values()
-        .map(|o| (o.name.as_str(), o.status))
-        .collect();
+    let reasons: Vec<_> = outcomes.values().map(|o| (o.name.as_str(), o.status)).collect();
     let (flawed, refused) = (OutcomeStatus::Flawed, OutcomeStatus::Refused);
-    assert_eq!(
-        reasons,
-        [
-            ("cut.jpg", flawed),
-            ("empty.JPG", refused),
-            ("text.jpg", refused)
-        ]
-    );
+    assert_eq!(reasons, [("cut.jpg", flawed), ("empty.JPG", refused), ("text.jpg", refused)]);
     for (name, reason) in [
         ("cut.jpg", "ends before the picture does"),
         ("empty.JPG", "the file is empty"),
@@ -191,10 +145,7 @@ async fn a_folder_becomes_rows(stage: Stage) {
     ] {
         let note = &outcomes[name].note;
         assert!(note.reason.contains(reason), "{note:?}");
-        assert!(
-            note.hint.as_ref().is_some_and(|hint| !hint.is_empty()),
-            "{note:?}"
-        );
+        assert!(note.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{note:?}");
     }
     worker.stop().await;
 }
@@ -202,10 +153,7 @@ async fn a_folder_becomes_rows(stage: Stage) {
 fn assert_near(place: Option<(f64, f64)>, seconds: (i32, i32)) {
     let (lat, lon) = place.unwrap();
     let far = |degrees: f64, seconds: i32| (degrees * 3_600.0 - f64::from(seconds)).abs() > 1e-4;
-    assert!(
-        !far(lat, seconds.0) && !far(lon, seconds.1),
-        "{place:?}, {seconds:?}"
-    );
+    assert!(!far(lat, seconds.0) && !far(lon, seconds.1), "{place:?}, {seconds:?}");
 }
 
 async fn what_is_known_is_not_read_again(stage: Stage) {
@@ -215,44 +163,28 @@ async fn what_is_known_is_not_read_again(stage: Stage) {
     scan(&stage, user, &folder).await;
     let before = said(&stage, user).await;
     let result = scan(&stage, user, &folder).await;
-    assert_counts(
-        &result,
-        &json!({ "totalPhotos": 7, "processed": 0, "skipped": 7 }),
-    );
+    assert_counts(&result, &json!({ "totalPhotos": 7, "processed": 0, "skipped": 7 }));
     assert_eq!(said(&stage, user).await, before);
 
     // One is new, one has changed, one is mended, one is gone.
-    let late = Shot {
-        taken: Some("2021:01:01 00:00:01"),
-        size: (80, 60),
-        ..Shot::default()
-    };
+    let late = Shot { taken: Some("2021:01:01 00:00:01"), size: (80, 60), ..Shot::default() };
     fs::write(folder.join("late.jpg"), late.jpeg()).unwrap();
     fs::write(folder.join("bare.jpg"), late.jpeg()).unwrap();
     fs::write(folder.join("cut.jpg"), PHONE.jpeg()).unwrap();
     fs::remove_file(folder.join("text.jpg")).unwrap();
     let result = scan(&stage, user, &folder).await;
-    assert_counts(
-        &result,
-        &json!({ "totalPhotos": 7, "processed": 3, "skipped": 4, "flawed": 0 }),
-    );
+    assert_counts(&result, &json!({ "totalPhotos": 7, "processed": 3, "skipped": 4, "flawed": 0 }));
     let (photos, outcomes) = said(&stage, user).await;
     assert_eq!(photos.len(), 6);
     for name in ["late.jpg", "bare.jpg"] {
-        assert_eq!(
-            photos[name].facts.taken_local,
-            Some(at("2021-01-01 00:00:01"))
-        );
+        assert_eq!(photos[name].facts.taken_local, Some(at("2021-01-01 00:00:01")));
     }
     assert!(photos["bare.jpg"].updated_at > before.0["bare.jpg"].updated_at);
     assert_eq!(photos["clean.jpg"], before.0["clean.jpg"]);
     assert!(!outcomes.contains_key("cut.jpg"), "{outcomes:?}");
     // Another user's scan of the same folder has rows of its own.
     let other = super::support::stage::user();
-    assert_counts(
-        &scan(&stage, other, &folder).await,
-        &json!({ "skipped": 0, "catalogued": 6 }),
-    );
+    assert_counts(&scan(&stage, other, &folder).await, &json!({ "skipped": 0, "catalogued": 6 }));
     assert_eq!(said(&stage, user).await.0, photos);
     worker.stop().await;
 }
@@ -266,20 +198,11 @@ async fn the_samples_are_scanned_as_they_were_made() {
     let worker = Worker::start(&stage).await;
     let user = user();
     let result = scan(&stage, user, &folder).await;
-    assert_counts(
-        &result,
-        &json!({ "totalPhotos": made, "processed": made, "failed": 0 }),
-    );
+    assert_counts(&result, &json!({ "totalPhotos": made, "processed": made, "failed": 0 }));
     // One in forty is broken, in a way of its own: cut, text, empty, off the globe, misnamed, cut.
-    assert_counts(
-        &result,
-        &json!({ "flawed": 4, "refused": 2, "catalogued": made - 2 }),
-    );
+    assert_counts(&result, &json!({ "flawed": 4, "refused": 2, "catalogued": made - 2 }));
     let summary = stage.catalogue().await.summary(user, 10).await.unwrap();
     assert_eq!(summary.photos, i64::try_from(made - 2).unwrap());
-    assert!(
-        summary.with_time > 150 && summary.with_place > 100,
-        "{summary:?}"
-    );
+    assert!(summary.with_time > 150 && summary.with_place > 100, "{summary:?}");
     worker.stop().await;
 }

@@ -47,31 +47,20 @@ async fn progress_has_the_fields_that_are_polled_and_is_thinned_out() {
 
     let mut redis = stage.queues().await.redis();
     let key = format!("scan:progress:{user}");
-    let mirror: String = redis::cmd("GET")
-        .arg(&key)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let mirror: String = redis::cmd("GET").arg(&key).query_async(&mut redis).await.unwrap();
     let mirror: Value = serde_json::from_str(&mirror).unwrap();
     let last: BTreeMap<String, Value> = serde_json::from_value(mirror.clone()).unwrap();
     let fields: Vec<&str> = last.keys().map(String::as_str).collect();
     assert_eq!(fields, FIELDS);
     assert_eq!(last["userId"], user);
-    assert_eq!(
-        (&last["isScanning"], &last["currentStatus"]),
-        (&json!(false), &json!("done"))
-    );
+    assert_eq!((&last["isScanning"], &last["currentStatus"]), (&json!(false), &json!("done")));
     for field in ["currentPhoto", "totalPhotos", "processed"] {
         assert_eq!(last[field], PHOTOS, "{field}");
     }
     for field in ["linked", "newConcerts", "unmatched", "skipped"] {
         assert_eq!(last[field], 0, "{field}");
     }
-    let lifetime: i64 = redis::cmd("TTL")
-        .arg(&key)
-        .query_async(&mut redis)
-        .await
-        .unwrap();
+    let lifetime: i64 = redis::cmd("TTL").arg(&key).query_async(&mut redis).await.unwrap();
     assert!((3_500..=3_600).contains(&lifetime), "{lifetime}");
     // Boards see the same.
     let JobProgress::Object(shown) = job.progress() else {
@@ -83,20 +72,13 @@ async fn progress_has_the_fields_that_are_polled_and_is_thinned_out() {
     let elapsed_ms = last["elapsedTime"].as_u64().unwrap();
     // Four a second, the first and the last, and one for a clock that is read a little late.
     let most = elapsed_ms / 250 + 3;
-    assert!(
-        reports.len() as u64 <= most,
-        "{} in {elapsed_ms} ms",
-        reports.len()
-    );
+    assert!(reports.len() as u64 <= most, "{} in {elapsed_ms} ms", reports.len());
     let done = |report: &Value| report["currentPhoto"].as_u64().unwrap();
     assert!(reports.is_sorted_by_key(done), "{reports:?}");
     let (ending, running) = reports.split_last().unwrap();
     assert_eq!(ending, &mirror);
     assert!(!running.is_empty(), "only the end was reported");
-    assert!(
-        running.iter().all(|report| report["isScanning"] == true),
-        "{running:?}"
-    );
+    assert!(running.iter().all(|report| report["isScanning"] == true), "{running:?}");
     worker.stop().await;
 }
 

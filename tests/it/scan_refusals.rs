@@ -58,10 +58,7 @@ async fn without_roots_no_folder_is_scanned() {
     let payload = json!({ "userId": user(), "path": "/" });
     let id = stage.add(SCANS, "scan-folder", payload).await;
     let job = stage.failed(SCANS, &id).await;
-    assert!(
-        job.failed_reason().contains("folders.roots is empty"),
-        "{job:?}"
-    );
+    assert!(job.failed_reason().contains("folders.roots is empty"), "{job:?}");
     worker.stop().await;
 }
 
@@ -69,10 +66,7 @@ async fn without_roots_no_folder_is_scanned() {
 async fn a_user_has_one_scan_at_a_time_and_other_users_are_not_held_up() {
     let (stage, root) = rooted(need!(Stage::new()));
     let server = S3Server::start(&stage).await;
-    let shot = Shot {
-        size: (40, 30),
-        ..Shot::default()
-    };
+    let shot = Shot { size: (40, 30), ..Shot::default() };
     server.put("photos", "one.jpg", &shot.jpeg());
     let stage = server.on(stage);
     let worker = Worker::start(&stage).await;
@@ -82,10 +76,7 @@ async fn a_user_has_one_scan_at_a_time_and_other_users_are_not_held_up() {
     // The first scan hangs on its only object.
     server.shut(true);
     let bucket = json!({ "userId": user, "bucket": "photos" });
-    let options = JobOptions {
-        job_id: Some("matinee".to_owned()),
-        ..JobOptions::default()
-    };
+    let options = JobOptions { job_id: Some("matinee".to_owned()), ..JobOptions::default() };
     let first = stage.add_with(SCANS, "scan-s3", bucket, options).await;
     eventually("the first scan reads its object", async || {
         let asked = server.asked();
@@ -98,26 +89,16 @@ async fn a_user_has_one_scan_at_a_time_and_other_users_are_not_held_up() {
     .await;
     let progress = eventually("the first scan shows", async || {
         let progress = progress(&stage, user).await;
-        if progress["totalPhotos"] == 1 {
-            Ok(progress)
-        } else {
-            Err(progress.to_string())
-        }
+        if progress["totalPhotos"] == 1 { Ok(progress) } else { Err(progress.to_string()) }
     })
     .await;
-    assert_eq!(
-        (&progress["isScanning"], &progress["currentPhoto"]),
-        (&json!(true), &json!(0))
-    );
+    assert_eq!((&progress["isScanning"], &progress["currentPhoto"]), (&json!(true), &json!(0)));
 
     let second = stage.add(SCANS, "scan-folder", folder(user)).await;
     let job = stage.failed(SCANS, &second).await;
     let reason = job.failed_reason();
     let holder = format!("{SCANS}/{first}");
-    assert!(
-        reason.contains(&format!("user {user} ")) && reason.contains(&holder),
-        "{reason}"
-    );
+    assert!(reason.contains(&format!("user {user} ")) && reason.contains(&holder), "{reason}");
     assert_eq!(stage.letter(&second).await.reason, "discarded");
     // What the running one shows is not overwritten.
     assert_eq!(self::progress(&stage, user).await["isScanning"], true);

@@ -34,10 +34,7 @@ on_both_databases!(only_the_heads_of_large_photos_are_fetched);
 async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
     const LARGE: usize = 3_000_000;
     let server = S3Server::start(&stage).await;
-    let large = Shot {
-        bytes: LARGE,
-        ..PHONE
-    };
+    let large = Shot { bytes: LARGE, ..PHONE };
     for number in 0..5 {
         let key = format!("2019/IMG_{number}.jpg");
         server.put("photos", &key, &large.jpeg());
@@ -50,14 +47,8 @@ async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
     let user = user();
     let payload = json!({ "userId": user, "bucket": "photos", "prefix": "2019/" });
     let result = scan(&stage, payload.clone()).await;
-    assert_eq!(
-        (&result["scanType"], &result["totalPhotos"]),
-        (&json!("s3"), &json!(6))
-    );
-    assert_eq!(
-        (&result["catalogued"], &result["refused"]),
-        (&json!(5), &json!(1))
-    );
+    assert_eq!((&result["scanType"], &result["totalPhotos"]), (&json!("s3"), &json!(6)));
+    assert_eq!((&result["catalogued"], &result["refused"]), (&json!(5), &json!(1)));
 
     let asked = server.asked();
     let ranges = ranges(&asked);
@@ -66,38 +57,18 @@ async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
         let bytes: u64 = ranges.iter().map(|(first, last)| last + 1 - first).sum();
         assert!(bytes <= 64 * 1024, "{path}: {ranges:?}");
     }
-    let photos = stage
-        .catalogue()
-        .await
-        .photos(user, None, 100)
-        .await
-        .unwrap();
+    let photos = stage.catalogue().await.photos(user, None, 100).await.unwrap();
     assert_eq!(photos.len(), 5);
     for photo in &photos {
         assert_eq!(photo.key.provider, Provider::S3);
-        assert!(
-            photo.key.file_id.starts_with("photos/2019/IMG_"),
-            "{photo:?}"
-        );
+        assert!(photo.key.file_id.starts_with("photos/2019/IMG_"), "{photo:?}");
         let facts = &photo.facts;
         assert!(facts.bytes > Some(LARGE as u64), "{facts:?}");
         assert_eq!((facts.width, facts.height), (Some(4_032), Some(3_024)));
-        assert_eq!(
-            (facts.orientation, facts.taken_offset_minutes),
-            (Some(3), Some(120))
-        );
-        assert!(
-            facts
-                .place
-                .is_some_and(|(lat, lon)| lat > 52.3 && lon > 4.9)
-        );
+        assert_eq!((facts.orientation, facts.taken_offset_minutes), (Some(3), Some(120)));
+        assert!(facts.place.is_some_and(|(lat, lon)| lat > 52.3 && lon > 4.9));
     }
-    let outcomes = stage
-        .catalogue()
-        .await
-        .photo_outcomes(user, None, 100)
-        .await
-        .unwrap();
+    let outcomes = stage.catalogue().await.photo_outcomes(user, None, 100).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     assert_eq!(
         (outcomes[0].name.as_str(), outcomes[0].status),
@@ -107,17 +78,9 @@ async fn only_the_heads_of_large_photos_are_fetched(stage: Stage) {
     // What is known is not even fetched.
     let before = server.asked().len();
     let result = scan(&stage, payload).await;
-    assert_eq!(
-        (&result["processed"], &result["skipped"]),
-        (&json!(0), &json!(6))
-    );
+    assert_eq!((&result["processed"], &result["skipped"]), (&json!(0), &json!(6)));
     assert!(self::ranges(&server.asked()[before..]).is_empty());
-    let again = stage
-        .catalogue()
-        .await
-        .photos(user, None, 100)
-        .await
-        .unwrap();
+    let again = stage.catalogue().await.photos(user, None, 100).await.unwrap();
     assert_eq!(again, photos);
     worker.stop().await;
 }
@@ -136,22 +99,11 @@ async fn a_bucket_of_many_pages_is_read_to_its_end() {
     let user = user();
     let payload = json!({ "userId": user, "bucket": "photos", "batchSize": 1_000 });
     let result = scan(&stage, payload).await;
-    assert_eq!(
-        (&result["processed"], &result["catalogued"]),
-        (&json!(OBJECTS), &json!(OBJECTS))
-    );
-    let ids = stage
-        .catalogue()
-        .await
-        .photos(user, None, 5_000)
-        .await
-        .unwrap();
+    assert_eq!((&result["processed"], &result["catalogued"]), (&json!(OBJECTS), &json!(OBJECTS)));
+    let ids = stage.catalogue().await.photos(user, None, 5_000).await.unwrap();
     assert_eq!(ids.len(), OBJECTS);
     let asked = server.asked();
-    assert!(
-        ranges(&asked).values().all(|ranges| ranges.len() == 1),
-        "read twice"
-    );
+    assert!(ranges(&asked).values().all(|ranges| ranges.len() == 1), "read twice");
     worker.stop().await;
 }
 
@@ -182,11 +134,7 @@ async fn an_interrupted_scan_goes_on_after_its_last_page() {
     eventually("the second page is under way", async || {
         let read = server.asked().into_iter().map(|asked| asked.path);
         let read: Vec<String> = read.filter(|path| path.ends_with("IMG_15.jpg")).collect();
-        if read.is_empty() {
-            Err(format!("{read:?}"))
-        } else {
-            Ok(())
-        }
+        if read.is_empty() { Err(format!("{read:?}")) } else { Ok(()) }
     })
     .await;
     assert_eq!(first.drain().await, Exit::Released);
@@ -198,33 +146,19 @@ async fn an_interrupted_scan_goes_on_after_its_last_page() {
     let second = Worker::start(&stage).await;
     let opener = eventually("the second page is read again", async || {
         let asked = server.asked();
-        let again = asked[before..]
-            .iter()
-            .any(|asked| asked.path.ends_with("IMG_15.jpg"));
+        let again = asked[before..].iter().any(|asked| asked.path.ends_with("IMG_15.jpg"));
         server.shut(false);
-        if again {
-            Ok(())
-        } else {
-            Err(format!("{:?}", asked.last()))
-        }
+        if again { Ok(()) } else { Err(format!("{:?}", asked.last())) }
     });
     opener.await;
     let result = stage.returned(SCANS, &id).await;
-    assert_eq!(
-        (&result["processed"], &result["skipped"]),
-        (&json!(OBJECTS), &json!(0))
-    );
+    assert_eq!((&result["processed"], &result["skipped"]), (&json!(OBJECTS), &json!(0)));
     let asked = server.asked();
     let first_page = ranges(&asked).into_iter().take(BATCH);
     for (path, ranges) in first_page {
         assert_eq!(ranges.len(), 1, "{path} was read again");
     }
-    let photos = stage
-        .catalogue()
-        .await
-        .photos(user, None, 100)
-        .await
-        .unwrap();
+    let photos = stage.catalogue().await.photos(user, None, 100).await.unwrap();
     assert_eq!(photos.len(), OBJECTS);
     second.stop().await;
 }

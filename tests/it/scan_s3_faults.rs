@@ -17,11 +17,7 @@ async fn a_bucket_that_cannot_be_read_is_named() {
     server.put("photos", "a.jpg", &PHONE.jpeg());
     for (bucket, secret, why) in [
         ("nowhere", None, "there is no bucket `nowhere`"),
-        (
-            "photos",
-            Some("wrong"),
-            "access to bucket `photos` is denied",
-        ),
+        ("photos", Some("wrong"), "access to bucket `photos` is denied"),
     ] {
         let stage = server.on(need!(Stage::new()));
         let stage = match secret {
@@ -61,21 +57,12 @@ async fn an_object_that_vanishes_meanwhile_is_that_objects_problem() {
     let payload = json!({ "userId": user, "bucket": "photos" });
     let id = stage.add(SCANS, "scan-s3", payload).await;
     let result = stage.returned(SCANS, &id).await;
-    assert_eq!(
-        (&result["catalogued"], &result["failed"]),
-        (&json!(2), &json!(1))
-    );
+    assert_eq!((&result["catalogued"], &result["failed"]), (&json!(2), &json!(1)));
     let catalogue = stage.catalogue().await;
     let outcomes = catalogue.photo_outcomes(user, None, 100).await.unwrap();
     assert_eq!(outcomes.len(), 1);
-    assert_eq!(
-        (outcomes[0].name.as_str(), outcomes[0].status),
-        ("b.jpg", OutcomeStatus::Failed)
-    );
-    assert!(
-        outcomes[0].note.reason.contains("no object `b.jpg`"),
-        "{outcomes:?}"
-    );
+    assert_eq!((outcomes[0].name.as_str(), outcomes[0].status), ("b.jpg", OutcomeStatus::Failed));
+    assert!(outcomes[0].note.reason.contains("no object `b.jpg`"), "{outcomes:?}");
     assert!(!victim.exists());
     worker.stop().await;
 }

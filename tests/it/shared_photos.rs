@@ -31,9 +31,7 @@ fn fields(line: &str) -> Vec<String> {
 fn rows(manifest: &str) -> Vec<Row> {
     let mut lines = manifest.lines().map(fields);
     let names = lines.next().unwrap();
-    lines
-        .map(|line| names.iter().cloned().zip(line).collect())
-        .collect()
+    lines.map(|line| names.iter().cloned().zip(line).collect()).collect()
 }
 
 /// In which ways the catalogue differs from the manifest.
@@ -52,10 +50,7 @@ fn differences(row: &Row, photo: &CataloguedPhoto) -> Vec<String> {
         ("datetime", facts.taken_local == taken),
         ("lat", near(facts.place.map(|place| place.0), number("lat"))),
         ("lon", near(facts.place.map(|place| place.1), number("lon"))),
-        (
-            "orientation",
-            facts.orientation == row["orientation"].parse().ok(),
-        ),
+        ("orientation", facts.orientation == row["orientation"].parse().ok()),
     ];
     checks
         .into_iter()
@@ -75,13 +70,7 @@ async fn the_catalogue_agrees_with_exiftool() {
     let stage = need!(Stage::new()).set("folders.roots", photos.display());
     let worker = Worker::start(&stage).await;
     let user = user();
-    let id = stage
-        .add(
-            SCANS,
-            "scan-folder",
-            json!({ "userId": user, "path": photos }),
-        )
-        .await;
+    let id = stage.add(SCANS, "scan-folder", json!({ "userId": user, "path": photos })).await;
     let result = stage.returned(SCANS, &id).await;
     assert_eq!(result["failed"], 0, "{result}");
 
@@ -91,15 +80,11 @@ async fn the_catalogue_agrees_with_exiftool() {
         file.to_str().unwrap().to_owned()
     };
     let found = catalogue.photos(user, None, 10_000).await.unwrap();
-    let found: HashMap<String, _> = found
-        .into_iter()
-        .map(|photo| (inside(&photo.key.file_id), photo))
-        .collect();
+    let found: HashMap<String, _> =
+        found.into_iter().map(|photo| (inside(&photo.key.file_id), photo)).collect();
     let outcomes = catalogue.photo_outcomes(user, None, 10_000).await.unwrap();
-    let outcomes: HashMap<String, _> = outcomes
-        .into_iter()
-        .map(|outcome| (inside(&outcome.key.file_id), outcome))
-        .collect();
+    let outcomes: HashMap<String, _> =
+        outcomes.into_iter().map(|outcome| (inside(&outcome.key.file_id), outcome)).collect();
 
     let mut wrong = Vec::new();
     let (mut good, mut bad) = (0, 0);
@@ -107,9 +92,7 @@ async fn the_catalogue_agrees_with_exiftool() {
         let file = &row["file"];
         if file.starts_with("malformed/") {
             bad += 1;
-            let reason = outcomes
-                .get(file)
-                .map(|outcome| outcome.note.reason.as_str());
+            let reason = outcomes.get(file).map(|outcome| outcome.note.reason.as_str());
             if reason.is_none_or(str::is_empty) {
                 wrong.push(format!("{file}: nobody says what is wrong with it"));
             }
@@ -118,30 +101,18 @@ async fn the_catalogue_agrees_with_exiftool() {
         good += 1;
         match found.get(file) {
             Some(photo) => wrong.extend(differences(&row, photo)),
-            None => wrong.push(format!(
-                "{file} is not catalogued: {:?}",
-                outcomes.get(file)
-            )),
+            None => wrong.push(format!("{file} is not catalogued: {:?}", outcomes.get(file))),
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {good} + {bad}: {wrong:#?}",
-        wrong.len()
-    );
+    assert!(wrong.is_empty(), "{} of {good} + {bad}: {wrong:#?}", wrong.len());
     assert!(good >= 80 && bad >= 30, "{good} good, {bad} malformed");
     let refused = |status| status == OutcomeStatus::Refused;
-    let both = outcomes
-        .iter()
-        .filter(|(file, o)| refused(o.status) && found.contains_key(*file));
+    let both = outcomes.iter().filter(|(file, o)| refused(o.status) && found.contains_key(*file));
     assert_eq!(both.count(), 0, "refused and catalogued at once");
     worker.stop().await;
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "a skipped test must not look like a passed one"
-)]
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 fn say_skipped() {
     eprintln!("SKIPPED: real photos because ../shared/photos is not there");
 }

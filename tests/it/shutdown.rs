@@ -28,9 +28,7 @@ async fn a_short_job_is_finished_and_nothing_new_is_begun() {
     stage.checkpoint(QUEUE, &running, at_least(1)).await;
     process.signal("TERM");
     process.logged(STOPPING).await;
-    let late = stage
-        .add(QUEUE, "rehearse", json!({ "act": "return" }))
-        .await;
+    let late = stage.add(QUEUE, "rehearse", json!({ "act": "return" })).await;
     assert_eq!(process.exit(Duration::from_secs(20)).await, 0);
 
     let job = stage.reached(QUEUE, &running, JobState::Completed).await;
@@ -42,9 +40,7 @@ async fn a_short_job_is_finished_and_nothing_new_is_begun() {
 #[tokio::test]
 async fn a_job_longer_than_the_grace_period_goes_on_elsewhere_from_its_checkpoint() {
     const GRACE: Duration = Duration::from_millis(700);
-    let stage = need!(Stage::new())
-        .with_rehearsals(4)
-        .set("worker.grace_period", "700ms");
+    let stage = need!(Stage::new()).with_rehearsals(4).set("worker.grace_period", "700ms");
     let mut process = Process::serving(&stage).await;
     let id = stage.add(QUEUE, "rehearse", steps(60, 50)).await;
     stage.checkpoint(QUEUE, &id, at_least(5)).await;
@@ -67,11 +63,7 @@ async fn a_job_longer_than_the_grace_period_goes_on_elsewhere_from_its_checkpoin
     let second = Process::serving(&stage).await;
     let result = stage.returned(QUEUE, &id).await;
     assert_eq!(result, json!({ "steps": 60, "resumedAt": kept }));
-    assert_eq!(
-        stage.field(QUEUE, &id, "stc").await,
-        None,
-        "counted as a crash"
-    );
+    assert_eq!(stage.field(QUEUE, &id, "stc").await, None, "counted as a crash");
     second.kill().await;
 }
 

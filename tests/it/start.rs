@@ -15,10 +15,7 @@ async fn the_schema_is_a_step_of_its_own(stage: Stage) {
     let stage = stage.set("database.migrate_on_start", false);
     let refused = run(&stage, &["run"]).await;
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(
-        refused.err.contains("lacks migrations (0001"),
-        "{refused:?}"
-    );
+    assert!(refused.err.contains("lacks migrations (0001"), "{refused:?}");
     assert!(refused.err.contains("run `roadie migrate`"), "{refused:?}");
     let check = run(&stage, &["check"]).await;
     assert_eq!(check.code, 1);
@@ -58,14 +55,8 @@ async fn check_names_every_fault_at_once() {
         ("database", "not-a-database"),
         ("folders", "/nowhere/photos"),
     ] {
-        let line = said
-            .out
-            .lines()
-            .find(|line| line.starts_with(&format!("FAULT  {fault}")));
-        assert!(
-            line.is_some_and(|line| line.contains(named)),
-            "{fault}: {said:?}"
-        );
+        let line = said.out.lines().find(|line| line.starts_with(&format!("FAULT  {fault}")));
+        assert!(line.is_some_and(|line| line.contains(named)), "{fault}: {said:?}");
     }
     assert!(said.out.contains("ok     objects"), "{said:?}");
     assert!(said.out.contains("3 of 5 checks failed"), "{said:?}");
@@ -73,20 +64,14 @@ async fn check_names_every_fault_at_once() {
 
 #[tokio::test]
 async fn an_unknown_key_is_named_with_the_one_that_was_meant() {
-    let stage = need!(Stage::new())
-        .set("worker.slotz", 4)
-        .set("worker.lease", "soon");
+    let stage = need!(Stage::new()).set("worker.slotz", 4).set("worker.lease", "soon");
     let mut process = Process::start(&stage);
     assert_eq!(process.exit(LIMIT).await, 64);
-    process
-        .logged("unknown key `worker.slotz`; did you mean `slots`?")
-        .await;
+    process.logged("unknown key `worker.slotz`; did you mean `slots`?").await;
     let said = run(&stage, &["queues"]).await;
     assert_eq!(said.code, 64);
 
-    let stage = need!(Stage::new())
-        .set("worker.lease", "10ms")
-        .set("redis.prefix", "");
+    let stage = need!(Stage::new()).set("worker.lease", "10ms").set("redis.prefix", "");
     let said = run(&stage, &["run"]).await;
     assert_eq!(said.code, 64);
     for fault in ["worker.lease", "redis.prefix"] {
@@ -99,10 +84,7 @@ async fn settings_for_a_kind_that_does_not_exist_are_refused() {
     let stage = need!(Stage::new()).set("kinds.scan-floppy.attempts", 9);
     let said = run(&stage, &["run"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(
-        said.err.contains("kinds.scan-floppy is configured"),
-        "{said:?}"
-    );
+    assert!(said.err.contains("kinds.scan-floppy is configured"), "{said:?}");
     assert!(said.err.contains("scan-folder, scan-s3"), "{said:?}");
 }
 
@@ -113,15 +95,8 @@ async fn a_redis_that_may_evict_jobs_is_refused_unless_it_is_accepted_by_name() 
     let stage = Stage::on(redis);
     let said = run(&stage, &["run"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(
-        said.err.contains("maxmemory-policy is allkeys-lru"),
-        "{said:?}"
-    );
-    assert!(
-        said.err
-            .contains("redis.allow_eviction_policy = \"allkeys-lru\""),
-        "{said:?}"
-    );
+    assert!(said.err.contains("maxmemory-policy is allkeys-lru"), "{said:?}");
+    assert!(said.err.contains("redis.allow_eviction_policy = \"allkeys-lru\""), "{said:?}");
     let other = stage.set("redis.allow_eviction_policy", "volatile-lru");
     assert_eq!(run(&other, &["run"]).await.code, 1);
     let accepted = other.set("redis.allow_eviction_policy", "allkeys-lru");
@@ -136,11 +111,7 @@ async fn an_address_that_is_taken_is_named() {
     let stage = stage.set("http.listen", address);
     let said = run(&stage, &["run"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(
-        said.err
-            .contains(&format!("listen on {address} (http.listen)")),
-        "{said:?}"
-    );
+    assert!(said.err.contains(&format!("listen on {address} (http.listen)")), "{said:?}");
 }
 
 #[tokio::test]
@@ -149,12 +120,6 @@ async fn secrets_are_not_printed() {
     let stage = stage.set("redis.url", "redis://me:hunter2@127.0.0.1:1/0");
     let said = run(&stage, &["check"]).await;
     assert_eq!(said.code, 1);
-    assert!(
-        said.out.contains("redis://me:***@127.0.0.1:1/0"),
-        "{said:?}"
-    );
-    assert!(
-        !said.out.contains("hunter2") && !said.err.contains("hunter2"),
-        "{said:?}"
-    );
+    assert!(said.out.contains("redis://me:***@127.0.0.1:1/0"), "{said:?}");
+    assert!(!said.out.contains("hunter2") && !said.err.contains("hunter2"), "{said:?}");
 }

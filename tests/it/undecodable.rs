@@ -35,36 +35,20 @@ async fn what_is_not_understood_is_a_dead_letter_that_names_it() {
     for (kind, payload, named) in [
         ("soundcheck", json!({}), "`soundcheck`"),
         ("encore", missing, "missing field `songCount`"),
-        (
-            "encore",
-            wrong,
-            "field `songCount`: invalid type: string \"two\"",
-        ),
+        ("encore", wrong, "field `songCount`: invalid type: string \"two\""),
         ("encore", json!([1, 2]), "encore"),
     ] {
         let id = stage.add(PLAYS, kind, payload.clone()).await;
         let job = stage.failed(PLAYS, &id).await;
-        assert!(
-            job.failed_reason().contains(named),
-            "{}",
-            job.failed_reason()
-        );
+        assert!(job.failed_reason().contains(named), "{}", job.failed_reason());
         let letter = stage.letter(&id).await;
-        assert_eq!(
-            (letter.reason.as_str(), letter.attempts),
-            ("undecodable", 1)
-        );
+        assert_eq!((letter.reason.as_str(), letter.attempts), ("undecodable", 1));
         assert_eq!(letter.kind, kind);
         assert!(letter.error.contains(named), "{letter:?}");
-        assert_eq!(
-            serde_json::from_str::<Value>(&letter.payload).unwrap(),
-            payload
-        );
+        assert_eq!(serde_json::from_str::<Value>(&letter.payload).unwrap(), payload);
     }
     // The worker is none the worse for it.
-    let id = stage
-        .add(PLAYS, "encore", json!({ "songCount": 2, "unknown": true }))
-        .await;
+    let id = stage.add(PLAYS, "encore", json!({ "songCount": 2, "unknown": true })).await;
     stage.completed(PLAYS, &id).await;
     worker.stop().await;
 }

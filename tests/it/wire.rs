@@ -11,8 +11,6 @@ fn every_kind_has_a_frozen_payload_that_it_understands() {
         let text = std::fs::read_to_string(&file)
             .unwrap_or_else(|e| panic!("kind {} needs {}: {e}", entry.kind, file.display()));
         let payload = serde_json::from_str(&text).expect("a fixture is JSON");
-        entry
-            .check(&payload)
-            .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        entry.check(&payload).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     }
 }

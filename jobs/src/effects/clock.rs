@@ -13,10 +13,7 @@ pub enum Clock {
 
 impl Clock {
     /// Unix milliseconds (UTC).
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the clock that all others ask"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that all others ask")]
     pub fn now_ms(self) -> i64 {
         match self {
             Self::System => SystemTime::now()

@@ -59,14 +59,10 @@ impl Folders {
     /// [`FolderError::Root`] for a root that is not there.
     pub fn open(roots: &[PathBuf]) -> Result<Self, FolderError> {
         let resolve = |root: &PathBuf| {
-            root.canonicalize().map_err(|source| FolderError::Root {
-                path: root.display().to_string(),
-                source,
-            })
+            root.canonicalize()
+                .map_err(|source| FolderError::Root { path: root.display().to_string(), source })
         };
-        Ok(Self {
-            roots: roots.iter().map(resolve).collect::<Result<_, _>>()?,
-        })
+        Ok(Self { roots: roots.iter().map(resolve).collect::<Result<_, _>>()? })
     }
 
     /// The resolved roots.
@@ -93,10 +89,7 @@ impl Folders {
         };
         let wanted = first.join(path);
         // Before touching the disk: `..` never leads out, not even through a link.
-        if !self
-            .roots
-            .iter()
-            .any(|root| lexical(&wanted).starts_with(root))
+        if !self.roots.iter().any(|root| lexical(&wanted).starts_with(root))
             && !self
                 .roots
                 .iter()
@@ -104,17 +97,14 @@ impl Folders {
         {
             return Err(outside());
         }
-        let resolved = wanted.canonicalize().map_err(|source| FolderError::Open {
-            path: path.to_owned(),
-            source,
-        })?;
+        let resolved = wanted
+            .canonicalize()
+            .map_err(|source| FolderError::Open { path: path.to_owned(), source })?;
         if !self.roots.iter().any(|root| resolved.starts_with(root)) {
             return Err(outside());
         }
         if !resolved.is_dir() {
-            return Err(FolderError::NotAFolder {
-                path: path.to_owned(),
-            });
+            return Err(FolderError::NotAFolder { path: path.to_owned() });
         }
         Ok(resolved)
     }
@@ -156,9 +146,7 @@ pub struct FolderWalk {
 impl FolderWalk {
     /// Starts at a folder from [`Folders::resolve`].
     pub fn new(folder: PathBuf) -> Self {
-        Self {
-            pending: vec![folder],
-        }
+        Self { pending: vec![folder] }
     }
 }
 
@@ -171,17 +159,10 @@ impl Iterator for FolderWalk {
             Ok((files, mut folders)) => {
                 // The last one pushed is visited first.
                 folders.sort_unstable_by(|a, b| b.cmp(a));
-                self.pending
-                    .extend(folders.into_iter().map(|name| folder.join(name)));
-                Some(Entry {
-                    folder,
-                    files: Ok(files),
-                })
+                self.pending.extend(folders.into_iter().map(|name| folder.join(name)));
+                Some(Entry { folder, files: Ok(files) })
             }
-            Err(error) => Some(Entry {
-                folder,
-                files: Err(error),
-            }),
+            Err(error) => Some(Entry { folder, files: Err(error) }),
         }
     }
 }
@@ -233,10 +214,7 @@ mod tests {
             ("file.jpg", "is a file"),
         ] {
             let error = folders.resolve(bad).unwrap_err().to_string();
-            assert!(
-                error.contains(message) && error.contains(bad),
-                "{bad}: {error}"
-            );
+            assert!(error.contains(message) && error.contains(bad), "{bad}: {error}");
         }
         let none = Folders::default().resolve("x").unwrap_err().to_string();
         assert!(none.contains("folders.roots is empty"), "{none}");
@@ -256,11 +234,7 @@ mod tests {
         let seen: Vec<String> = FolderWalk::new(root.to_path_buf())
             .flat_map(|entry| {
                 let folder = entry.folder.strip_prefix(root).unwrap().to_owned();
-                entry
-                    .files
-                    .unwrap()
-                    .into_iter()
-                    .map(move |f| folder.join(f).display().to_string())
+                entry.files.unwrap().into_iter().map(move |f| folder.join(f).display().to_string())
             })
             .collect();
         assert_eq!(seen, ["a.jpg", "top", "a/z/x", "b/1", "b/2"]);

@@ -60,16 +60,9 @@ pub(super) struct Item {
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     /// On a disk, with its Takeout sidecar.
-    Disk {
-        path: PathBuf,
-        sidecar: Option<PathBuf>,
-    },
+    Disk { path: PathBuf, sidecar: Option<PathBuf> },
     /// In a bucket.
-    Object {
-        bucket: String,
-        key: String,
-        bytes: u64,
-    },
+    Object { bucket: String, key: String, bytes: u64 },
     /// It could be seen and no more: why.
     Nowhere(String),
 }
@@ -116,10 +109,7 @@ impl Source {
                 loop {
                     let page = objects.list(bucket, prefix, after.as_deref(), 1_000).await;
                     let page = page.map_err(object_error)?;
-                    count += page
-                        .iter()
-                        .filter(|object| is_photo_name(&object.key))
-                        .count() as u64;
+                    count += page.iter().filter(|object| is_photo_name(&object.key)).count() as u64;
                     so_far(count);
                     match page.into_iter().next_back() {
                         Some(last) => after = Some(last.key),
@@ -163,13 +153,7 @@ pub(super) enum Pages {
     /// A walk on a thread of its own.
     Walk(mpsc::Receiver<Page>),
     /// A bucket.
-    List {
-        objects: Objects,
-        bucket: String,
-        prefix: String,
-        after: Option<String>,
-        size: usize,
-    },
+    List { objects: Objects, bucket: String, prefix: String, after: Option<String>, size: usize },
 }
 
 impl Pages {
@@ -177,13 +161,7 @@ impl Pages {
     pub(super) async fn next(&mut self) -> Result<Option<Page>, JobError> {
         match self {
             Self::Walk(pages) => Ok(pages.recv().await),
-            Self::List {
-                objects,
-                bucket,
-                prefix,
-                after,
-                size,
-            } => {
+            Self::List { objects, bucket, prefix, after, size } => {
                 let page = objects.list(bucket, prefix, after.as_deref(), *size).await;
                 let page = page.map_err(object_error)?;
                 let Some(last) = page.last().map(|object| object.key.clone()) else {
@@ -192,10 +170,7 @@ impl Pages {
                 *after = Some(last.clone());
                 let items = page.into_iter().filter(|object| is_photo_name(&object.key));
                 let items = items.map(|object| item_of_object(bucket, object)).collect();
-                Ok(Some(Page {
-                    items,
-                    cursor: Cursor::Key { key: last },
-                }))
+                Ok(Some(Page { items, cursor: Cursor::Key { key: last } }))
             }
         }
     }
@@ -203,48 +178,28 @@ impl Pages {
 
 /// Turns an error of the store into the scan's decision.
 pub(super) fn object_error(error: ObjectError) -> JobError {
-    if error.is_transient() {
-        JobError::retry(error)
-    } else {
-        JobError::discard(error)
-    }
+    if error.is_transient() { JobError::retry(error) } else { JobError::discard(error) }
 }
 
 fn item_of_object(bucket: &str, object: ObjectInfo) -> Item {
-    let name = object
-        .key
-        .rsplit('/')
-        .next()
-        .unwrap_or(&object.key)
-        .to_owned();
+    let name = object.key.rsplit('/').next().unwrap_or(&object.key).to_owned();
     Item {
         file_id: format!("{bucket}/{}", object.key),
         name,
         revision: format!("{READER}:{}", object.revision),
-        place: Place::Object {
-            bucket: bucket.to_owned(),
-            key: object.key,
-            bytes: object.bytes,
-        },
+        place: Place::Object { bucket: bucket.to_owned(), key: object.key, bytes: object.bytes },
     }
 }
 
 fn is_photo_name(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.rsplit_once('.').is_some_and(|(stem, ending)| {
-        !stem.is_empty()
-            && ENDINGS
-                .iter()
-                .any(|known| ending.eq_ignore_ascii_case(known))
+        !stem.is_empty() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
     })
 }
 
 fn photos_in(entry: &Entry) -> impl Iterator<Item = &OsString> {
-    entry
-        .files
-        .iter()
-        .flatten()
-        .filter(|name| is_photo_name(&name.to_string_lossy()))
+    entry.files.iter().flatten().filter(|name| is_photo_name(&name.to_string_lossy()))
 }
 
 #[cfg(test)]
@@ -292,15 +247,9 @@ mod tests {
             fs::create_dir_all(temp.path().join(folder)).unwrap();
         }
         let odd = OsStr::from_bytes(b"b/\xff.jpg");
-        for file in [
-            "1.jpg",
-            "2.png",
-            "a/3.gif",
-            "a/deep/4.bmp",
-            "b/5.heic",
-            "c%/6%41.jpg",
-            "b/x.txt",
-        ] {
+        for file in
+            ["1.jpg", "2.png", "a/3.gif", "a/deep/4.bmp", "b/5.heic", "c%/6%41.jpg", "b/x.txt"]
+        {
             fs::write(temp.path().join(file), b"x").unwrap();
         }
         fs::write(temp.path().join(odd), b"x").unwrap();

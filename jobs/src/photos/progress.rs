@@ -56,11 +56,7 @@ mod tests {
 
     #[test]
     fn the_fields_are_those_that_the_web_tier_reads() {
-        let report = ScanProgress {
-            user_id: 7,
-            ..ScanProgress::default()
-        }
-        .report();
+        let report = ScanProgress { user_id: 7, ..ScanProgress::default() }.report();
         let mut fields: Vec<&String> = report.value.as_object().unwrap().keys().collect();
         fields.sort();
         let mut expected: Vec<&str> =
@@ -71,9 +67,6 @@ mod tests {
                 .collect();
         expected.sort_unstable();
         assert_eq!(fields, expected);
-        assert_eq!(
-            report.mirror,
-            Some(("scan:progress:7".to_owned(), Duration::from_hours(1)))
-        );
+        assert_eq!(report.mirror, Some(("scan:progress:7".to_owned(), Duration::from_hours(1))));
     }
 }

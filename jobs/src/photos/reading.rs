@@ -30,24 +30,17 @@ pub(super) async fn read(
         Place::Disk { path, sidecar } => {
             let name = item.name.clone();
             let work = move || from_disk(&path, &name, sidecar.as_deref(), limits);
-            tokio::task::spawn_blocking(work)
-                .await
-                .unwrap_or_else(|error| {
-                    // A panic of the parser is that file's problem, and ours to mend.
-                    tracing::error!(%error, "reading a photo panicked");
-                    failed("the file made the reader fail; this is a fault of Roadie".to_owned())
-                })
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+                // A panic of the parser is that file's problem, and ours to mend.
+                tracing::error!(%error, "reading a photo panicked");
+                failed("the file made the reader fail; this is a fault of Roadie".to_owned())
+            })
         }
         Place::Object { bucket, key, bytes } => {
             from_bucket(objects, &bucket, &key, bytes, &item.name, limits).await?
         }
     };
-    Ok(ScannedFile {
-        file_id: item.file_id,
-        name: item.name,
-        source_rev: item.revision,
-        verdict,
-    })
+    Ok(ScannedFile { file_id: item.file_id, name: item.name, source_rev: item.revision, verdict })
 }
 
 fn from_disk(path: &Path, name: &str, sidecar: Option<&Path>, limits: PhotoLimits) -> Verdict {
@@ -56,13 +49,7 @@ fn from_disk(path: &Path, name: &str, sidecar: Option<&Path>, limits: PhotoLimit
         let bytes = file.metadata()?.len();
         let mut head = Head::new(bytes);
         let probed = loop {
-            match probe(
-                &head,
-                name,
-                Limits {
-                    max_pixels: limits.max_pixels,
-                },
-            ) {
+            match probe(&head, name, Limits { max_pixels: limits.max_pixels }) {
                 Step::Need(range) => head.insert(range.start, read_range(&file, range)?),
                 Step::Picture(probe) => break Ok(*probe),
                 Step::Refused(refusal) => break Err(refusal),
@@ -112,10 +99,7 @@ fn read_range(file: &File, range: Range<u64>) -> io::Result<Vec<u8>> {
         }
     }
     if filled < wanted {
-        return Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it became shorter meanwhile",
-        ));
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it became shorter meanwhile"));
     }
     Ok(bytes)
 }
@@ -138,13 +122,7 @@ async fn from_bucket(
 ) -> Result<Verdict, JobError> {
     let mut head = Head::new(bytes);
     loop {
-        let wanted = match probe(
-            &head,
-            name,
-            Limits {
-                max_pixels: limits.max_pixels,
-            },
-        ) {
+        let wanted = match probe(&head, name, Limits { max_pixels: limits.max_pixels }) {
             Step::Need(range) => range,
             Step::Picture(probe) => return Ok(verdict(*probe, bytes, None, None)),
             Step::Refused(refusal) => return Ok(refused(&refusal)),
@@ -154,9 +132,7 @@ async fn from_bucket(
                 head.insert(wanted.start, read);
             }
             Ok(_) => {
-                return Ok(failed(
-                    "the object became shorter while it was read".to_owned(),
-                ));
+                return Ok(failed("the object became shorter while it was read".to_owned()));
             }
             // This object's problem; the others may be fine.
             Err(error @ (ObjectError::NoObject { .. } | ObjectError::Denied { .. })) => {
@@ -169,17 +145,11 @@ async fn from_bucket(
 
 fn failed(reason: String) -> Verdict {
     let hint = "check that the file is there and may be read, then scan again".to_owned();
-    Verdict::Failed(Note {
-        reason,
-        hint: Some(hint),
-    })
+    Verdict::Failed(Note { reason, hint: Some(hint) })
 }
 
 fn refused(refusal: &Refusal) -> Verdict {
-    Verdict::Refused(Note {
-        reason: refusal.to_string(),
-        hint: Some(refusal.hint().to_owned()),
-    })
+    Verdict::Refused(Note { reason: refusal.to_string(), hint: Some(refusal.hint().to_owned()) })
 }
 
 fn verdict(
@@ -195,13 +165,7 @@ fn verdict(
     if reasons.is_empty() {
         return Verdict::Clean(facts);
     }
-    Verdict::Flawed(
-        facts,
-        Note {
-            reason: reasons.join("; "),
-            hint,
-        },
-    )
+    Verdict::Flawed(facts, Note { reason: reasons.join("; "), hint })
 }
 
 /// The photo's own words come first, Takeout's fill the gaps: Google's time is in UTC, so it knows
@@ -229,9 +193,7 @@ fn facts(probe: Probe, bytes: u64, sidecar: Option<&Sidecar>) -> PhotoFacts {
         taken_local: probe.taken.as_ref().map(|taken| taken.local),
         taken_offset_minutes: probe.taken.as_ref().and_then(|taken| taken.offset_minutes),
         taken_at: instant.or(told_at),
-        gps_at: probe
-            .gps_at
-            .map(|at| DateTime::<Utc>::from_naive_utc_and_offset(at, Utc)),
+        gps_at: probe.gps_at.map(|at| DateTime::<Utc>::from_naive_utc_and_offset(at, Utc)),
         place_source: source(own_place.is_some(), told_place.is_some()),
         place: own_place.or(told_place),
         orientation: probe.orientation,

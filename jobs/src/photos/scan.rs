@@ -112,12 +112,7 @@ impl<'a> Scan<'a> {
         batch: Option<usize>,
     ) -> Self {
         let batch = batch.unwrap_or(DEFAULT_BATCH).clamp(1, MAX_BATCH);
-        Self {
-            cx,
-            user_id,
-            source,
-            batch,
-        }
+        Self { cx, user_id, source, batch }
     }
 
     /// Runs to the end, or to a safe point when asked to stop.
@@ -154,11 +149,7 @@ impl<'a> Scan<'a> {
             Decision::Retry { .. } => info.attempt < info.max_attempts,
             Decision::Discard => false,
         };
-        let what = if again {
-            "interrupted, goes on soon"
-        } else {
-            "failed"
-        };
+        let what = if again { "interrupted, goes on soon" } else { "failed" };
         (again, format!("{what}: {error}"))
     }
 
@@ -182,18 +173,12 @@ impl<'a> Scan<'a> {
         progress.started_at = state.started_at;
         progress.total_photos = state.total;
         "reading photos".clone_into(&mut progress.current_status);
-        let mut pages = self
-            .source
-            .pages(&effects.objects, state.cursor.clone(), self.batch);
+        let mut pages = self.source.pages(&effects.objects, state.cursor.clone(), self.batch);
         self.show(progress, &state.counts);
         while let Some(page) = pages.next().await? {
             self.cx.safe_point()?;
             let counts = self.page(page.items, state.counts, progress).await?;
-            state = Checkpoint {
-                counts,
-                cursor: Some(page.cursor),
-                ..state
-            };
+            state = Checkpoint { counts, cursor: Some(page.cursor), ..state };
             self.cx.checkpoint(&state).await?;
         }
         let now = effects.clock.now_ms();
@@ -228,10 +213,7 @@ impl<'a> Scan<'a> {
         let effects = self.cx.effects();
         let provider = self.source.provider();
         let ids: Vec<String> = items.iter().map(|item| item.file_id.clone()).collect();
-        let known = effects
-            .catalogue
-            .known_revisions(self.user_id, provider, &ids)
-            .await;
+        let known = effects.catalogue.known_revisions(self.user_id, provider, &ids).await;
         let known = known.map_err(catalogue_error)?;
         let all = items.len();
         let changed: Vec<Item> = items
@@ -255,9 +237,7 @@ impl<'a> Scan<'a> {
         if !files.is_empty() {
             let now = effects.clock.now_ms();
             let job = &self.cx.info().id;
-            let recorded = effects
-                .catalogue
-                .record_page(self.user_id, provider, &files, job, now);
+            let recorded = effects.catalogue.record_page(self.user_id, provider, &files, job, now);
             recorded.await.map_err(catalogue_error)?;
         }
         Ok(counts)
@@ -288,9 +268,5 @@ impl<'a> Scan<'a> {
 }
 
 fn catalogue_error(error: CatalogueError) -> JobError {
-    if error.is_transient() {
-        JobError::retry(error)
-    } else {
-        JobError::discard(Error::new(error))
-    }
+    if error.is_transient() { JobError::retry(error) } else { JobError::discard(Error::new(error)) }
 }

@@ -34,21 +34,15 @@ impl Job for ScanFolder {
     type Output = ScanResult;
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
-        let folder = cx
-            .effects()
-            .folders
-            .resolve(&self.path)
-            .map_err(|error| match error {
-                // A disk that is busy or not mounted yet may be there later.
-                FolderError::Open { ref source, .. }
-                    if source.kind() != std::io::ErrorKind::NotFound =>
-                {
-                    JobError::retry(error)
-                }
-                error => JobError::discard(Error::new(error)),
-            })?;
-        Scan::new(&cx, self.user_id, Source::Folder(folder), self.batch_size)
-            .run()
-            .await
+        let folder = cx.effects().folders.resolve(&self.path).map_err(|error| match error {
+            // A disk that is busy or not mounted yet may be there later.
+            FolderError::Open { ref source, .. }
+                if source.kind() != std::io::ErrorKind::NotFound =>
+            {
+                JobError::retry(error)
+            }
+            error => JobError::discard(Error::new(error)),
+        })?;
+        Scan::new(&cx, self.user_id, Source::Folder(folder), self.batch_size).run().await
     }
 }

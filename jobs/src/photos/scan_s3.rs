@@ -34,12 +34,7 @@ impl Job for ScanS3 {
     type Output = ScanResult;
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
-        let source = Source::Bucket {
-            bucket: self.bucket,
-            prefix: self.prefix,
-        };
-        Scan::new(&cx, self.user_id, source, self.batch_size)
-            .run()
-            .await
+        let source = Source::Bucket { bucket: self.bucket, prefix: self.prefix };
+        Scan::new(&cx, self.user_id, source, self.batch_size).run().await
     }
 }

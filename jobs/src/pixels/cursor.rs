@@ -10,10 +10,7 @@ pub(super) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     /// Reads big-endian numbers (JPEG, PNG, ISO-BMFF).
     pub(super) fn big(rest: &'a [u8]) -> Self {
-        Self {
-            rest,
-            little: false,
-        }
+        Self { rest, little: false }
     }
 
     /// Reads little-endian numbers (RIFF, GIF, BMP).
@@ -79,10 +76,7 @@ mod tests {
     #[test]
     fn numbers_in_both_orders_and_nothing_past_the_end() {
         let mut big = Cursor::big(&[1, 2, 3, 4, 5]);
-        assert_eq!(
-            (big.u16(), big.u24(), big.u8()),
-            (Some(0x0102), Some(0x03_0405), None)
-        );
+        assert_eq!((big.u16(), big.u24(), big.u8()), (Some(0x0102), Some(0x03_0405), None));
         let mut little = Cursor::little(&[1, 2, 3, 4, 5]);
         assert_eq!(
             (little.u32(), little.u16(), little.number(0)),

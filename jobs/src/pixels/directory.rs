@@ -73,28 +73,13 @@ pub(super) fn collect(source: &impl Bytes, flaws: &mut Flaws) -> Result<Vec<u8>,
         [b'I', b'I', 42, 0, ..] => true,
         [b'M', b'M', 0, 42, ..] => false,
         _ => {
-            let why = if head.is_empty() {
-                "it is cut off"
-            } else {
-                "its first bytes are wrong"
-            };
-            flaws.add(Flaw::Exif {
-                why: why.to_owned(),
-            });
+            let why = if head.is_empty() { "it is cut off" } else { "its first bytes are wrong" };
+            flaws.add(Flaw::Exif { why: why.to_owned() });
             return Ok(Vec::new());
         }
     };
-    let mut walk = Walk {
-        source,
-        little,
-        seen: Vec::new(),
-        entries: Vec::new(),
-        flaws,
-    };
-    let first = walk
-        .cursor(head.get(4..).unwrap_or_default())
-        .number(4)
-        .unwrap_or_default();
+    let mut walk = Walk { source, little, seen: Vec::new(), entries: Vec::new(), flaws };
+    let first = walk.cursor(head.get(4..).unwrap_or_default()).number(4).unwrap_or_default();
     walk.directory(Dir::Main, first)?;
     Ok(pack(&walk.entries, little))
 }
@@ -109,29 +94,20 @@ impl<S: Bytes> Walk<'_, S> {
     }
 
     fn directory(&mut self, dir: Dir, at: u64) -> Result<(), Stop> {
-        if self
-            .seen
-            .iter()
-            .any(|&(kind, place)| kind == dir || place == at)
-        {
+        if self.seen.iter().any(|&(kind, place)| kind == dir || place == at) {
             self.flaw("a directory points back at another".to_owned());
             return Ok(());
         }
         self.seen.push((dir, at));
         let source = self.source;
         let Some(count) = within(source.bytes(at, 2))? else {
-            self.flaw(format!(
-                "a directory lies at byte {at} of {}",
-                source.size()
-            ));
+            self.flaw(format!("a directory lies at byte {at} of {}", source.size()));
             return Ok(());
         };
         let count = self.cursor(count).number(2).unwrap_or_default();
         let fit = (source.size() - at - 2) / 12;
         if count > fit || count > MAX_ENTRIES {
-            self.flaw(format!(
-                "a directory claims {count} entries, {fit} have room"
-            ));
+            self.flaw(format!("a directory claims {count} entries, {fit} have room"));
         }
         let table = source.bytes(at + 2, count.min(fit).min(MAX_ENTRIES) * 12)?;
         for row in table.chunks_exact(12) {
@@ -172,11 +148,7 @@ impl<S: Bytes> Walk<'_, S> {
         let Some(name) = wanted(dir, tag) else {
             return Ok(());
         };
-        if self
-            .entries
-            .iter()
-            .any(|entry| (entry.dir, entry.tag) == (dir, tag))
-        {
+        if self.entries.iter().any(|entry| (entry.dir, entry.tag) == (dir, tag)) {
             return Ok(());
         }
         let len = unit * u64::from(count);
@@ -187,16 +159,8 @@ impl<S: Bytes> Walk<'_, S> {
             _ => within(source.bytes(pointer, len))?,
         };
         match value.map(<[u8]>::to_vec) {
-            Some(value) => self.entries.push(Entry {
-                dir,
-                tag,
-                kind,
-                count,
-                value,
-            }),
-            None => self.flaw(format!(
-                "{name} ({len} bytes at byte {pointer}) lies outside it"
-            )),
+            Some(value) => self.entries.push(Entry { dir, tag, kind, count, value }),
+            None => self.flaw(format!("{name} ({len} bytes at byte {pointer}) lies outside it")),
         }
         Ok(())
     }
@@ -227,11 +191,7 @@ fn pack(entries: &[Entry], little: bool) -> Vec<u8> {
     let exif = 8 + table(rows(Dir::Main).count() + 2);
     let gps = exif + table(rows(Dir::Exif).count());
     let mut heap_at = gps + table(rows(Dir::Gps).count());
-    let mut out = if little {
-        b"II\x2A\0".to_vec()
-    } else {
-        b"MM\0\x2A".to_vec()
-    };
+    let mut out = if little { b"II\x2A\0".to_vec() } else { b"MM\0\x2A".to_vec() };
     let mut heap = Vec::new();
     number(&mut out, 8, 4);
     for dir in [Dir::Main, Dir::Exif, Dir::Gps] {

@@ -117,11 +117,7 @@ pub(crate) enum Refusal {
     NoPixels { width: u32, height: u32 },
     /// The file ends before its size in pixels is told.
     #[error("the {format} file ends before the picture begins ({have} of at least {need} bytes)")]
-    Cut {
-        format: Format,
-        have: u64,
-        need: u64,
-    },
+    Cut { format: Format, have: u64, need: u64 },
     /// The headers contradict the format.
     #[error("the {format} file is damaged: {why}")]
     Broken { format: Format, why: String },
@@ -166,26 +162,16 @@ mod tests {
 
     #[test]
     fn sentences_name_the_value() {
-        let bomb = Refusal::TooLarge {
-            width: 65536,
-            height: 65536,
-            limit: 268_402_689,
-        };
+        let bomb = Refusal::TooLarge { width: 65536, height: 65536, limit: 268_402_689 };
         assert_eq!(
             bomb.to_string(),
             "the picture claims 65536 × 65536 pixels (4295 megapixels); the limit is 268"
         );
-        let far = Flaw::OffTheGlobe {
-            lat: 200.0,
-            lon: 400.5,
-        };
+        let far = Flaw::OffTheGlobe { lat: 200.0, lon: 400.5 };
         assert_eq!(
             far.to_string(),
             "the GPS position 200, 400.5 is outside the globe, so it was ignored"
         );
-        assert_eq!(
-            (megapixels(1_000_000), megapixels(9_960_000)),
-            ("1.0".into(), "10".into())
-        );
+        assert_eq!((megapixels(1_000_000), megapixels(9_960_000)), ("1.0".into(), "10".into()));
     }
 }

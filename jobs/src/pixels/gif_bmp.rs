@@ -16,9 +16,9 @@ pub(super) fn gif(head: &Head, found: &mut Found) -> Result<(), Stop> {
     match frames(&mut rest, flags, width, height) {
         Some(end) => end,
         // More may follow what is known, but not what is all there is.
-        None if head.known(0).len() as u64 == head.size() => Err(Stop::End {
-            need: head.size() + 1,
-        }),
+        None if head.known(0).len() as u64 == head.size() => {
+            Err(Stop::End { need: head.size() + 1 })
+        }
         None => Ok(()),
     }
 }
@@ -57,11 +57,7 @@ fn frames(rest: &mut Cursor<'_>, flags: u8, width: u64, height: u64) -> Option<R
 
 /// Skips a colour table of 2, 4, … 256 entries, if there is one.
 fn palette(rest: &mut Cursor<'_>, flags: u8) -> Option<()> {
-    let len = if flags & 0x80 == 0 {
-        0
-    } else {
-        3 << ((flags & 7) + 1)
-    };
+    let len = if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) };
     rest.take(len).map(drop)
 }
 
@@ -80,10 +76,7 @@ pub(super) fn bmp(head: &Head, found: &mut Found) -> Result<(), Stop> {
     fields.u16();
     let (depth, packing) = fields.u16().zip(fields.u32()).ok_or_else(cut)?;
     // A negative height means that rows run from top to bottom.
-    let (width, height) = (
-        width.cast_signed().unsigned_abs(),
-        height.cast_signed().unsigned_abs(),
-    );
+    let (width, height) = (width.cast_signed().unsigned_abs(), height.cast_signed().unsigned_abs());
     found.size = Some((width, height));
     let row = (u64::from(width) * u64::from(depth)).div_ceil(32) * 4;
     let need = pixels.saturating_add(row.saturating_mul(height.into()));

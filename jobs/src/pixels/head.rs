@@ -51,12 +51,7 @@ pub(crate) struct Head {
 impl Head {
     /// An object of `len` bytes of which nothing is known.
     pub(crate) fn new(len: u64) -> Self {
-        Self {
-            len,
-            parts: BTreeMap::new(),
-            reads: 0,
-            total: 0,
-        }
+        Self { len, parts: BTreeMap::new(), reads: 0, total: 0 }
     }
 
     /// Learns the bytes at `offset`. An empty or short answer counts as a read as well, so a
@@ -115,9 +110,7 @@ impl Bytes for Head {
 
     fn bytes(&self, at: u64, len: u64) -> Result<&[u8], Stop> {
         let end = at.checked_add(len).filter(|&end| end <= self.len);
-        let end = end.ok_or(Stop::End {
-            need: at.saturating_add(len),
-        })?;
+        let end = end.ok_or(Stop::End { need: at.saturating_add(len) })?;
         let known = self.known(at);
         if let Some(found) = usize::try_from(len).ok().and_then(|len| known.get(..len)) {
             return Ok(found);
@@ -144,9 +137,7 @@ impl Bytes for &[u8] {
     fn bytes(&self, at: u64, len: u64) -> Result<&[u8], Stop> {
         let need = at.saturating_add(len);
         let range = usize::try_from(at).ok().zip(usize::try_from(need).ok());
-        range
-            .and_then(|(start, end)| self.get(start..end))
-            .ok_or(Stop::End { need })
+        range.and_then(|(start, end)| self.get(start..end)).ok_or(Stop::End { need })
     }
 }
 

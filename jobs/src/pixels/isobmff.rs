@@ -22,9 +22,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     let damage = children.iter().find_map(|child| child.as_ref().err());
     let damage = damage.map(|damage| Stop::Broken(damage.clone()));
     let primary = child(b"pitm").and_then(items::primary);
-    found.size = primary
-        .zip(child(b"iprp"))
-        .and_then(|(primary, iprp)| items::size(iprp, primary));
+    found.size = primary.zip(child(b"iprp")).and_then(|(primary, iprp)| items::size(iprp, primary));
     if let Some(damage) = damage {
         return Err(damage);
     }
@@ -47,9 +45,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     let data = join(head, &idat, exif)?;
     // 23008-12 A.2.1: the distance from behind this number to the TIFF header.
     let mut block = Cursor::big(&data);
-    let skip = block
-        .number(4)
-        .and_then(|skip| block.take(usize::try_from(skip).ok()?));
+    let skip = block.number(4).and_then(|skip| block.take(usize::try_from(skip).ok()?));
     skip.ok_or_else(|| lost("where the camera data begins"))?;
     found.notes.add(block.rest(), &mut found.flaws)
 }
@@ -61,16 +57,9 @@ fn join<'a>(
     extents: impl Iterator<Item = &'a Extent>,
 ) -> Result<Cow<'a, [u8]>, Stop> {
     let mut data = Cow::Borrowed(&[][..]);
-    for &Extent {
-        method, at, len, ..
-    } in extents
-    {
+    for &Extent { method, at, len, .. } in extents {
         let source: &dyn Bytes = if method == 0 { head } else { idat };
-        let len = if len == 0 {
-            source.size().saturating_sub(at)
-        } else {
-            len
-        };
+        let len = if len == 0 { source.size().saturating_sub(at) } else { len };
         if data.len() as u64 + len > MAX_READ {
             return Err(Stop::Spent);
         }
@@ -96,18 +85,11 @@ fn meta(head: &Head) -> Result<&[u8], Stop> {
     let mut at = 0_u64;
     for _ in 0..MAX_BOXES {
         let mut header = Cursor::big(head.bytes(at, 8)?);
-        let (len, name) = (
-            header.number(4).unwrap_or_default(),
-            header.take(4).unwrap_or_default(),
-        );
+        let (len, name) =
+            (header.number(4).unwrap_or_default(), header.take(4).unwrap_or_default());
         let (start, len) = match len {
             0 => (8, head.size() - at),
-            1 => (
-                16,
-                Cursor::big(head.bytes(at + 8, 8)?)
-                    .number(8)
-                    .unwrap_or_default(),
-            ),
+            1 => (16, Cursor::big(head.bytes(at + 8, 8)?).number(8).unwrap_or_default()),
             len => (8, len),
         };
         if len < start {
@@ -115,9 +97,7 @@ fn meta(head: &Head) -> Result<&[u8], Stop> {
         }
         if name == b"meta" {
             if len > MAX_READ {
-                return Err(Stop::Broken(format!(
-                    "its table of contents claims {len} bytes"
-                )));
+                return Err(Stop::Broken(format!("its table of contents claims {len} bytes")));
             }
             return head.bytes(at + start, len - start);
         }

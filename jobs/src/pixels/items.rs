@@ -31,15 +31,10 @@ impl<'a> Iterator for Boxes<'a> {
             1 => (16, rest.number(8)?),
             len => (8, len),
         };
-        let end = usize::try_from(len)
-            .ok()
-            .filter(|&end| end >= start && end <= all.len());
+        let end = usize::try_from(len).ok().filter(|&end| end >= start && end <= all.len());
         let Some((whole, after)) = end.and_then(|end| all.split_at_checked(end)) else {
             self.0 = &[];
-            return Some(Err(format!(
-                "a part claims {len} bytes where {} are left",
-                all.len()
-            )));
+            return Some(Err(format!("a part claims {len} bytes where {} are left", all.len())));
         };
         self.0 = after;
         Some(Ok((name, whole.get(start..).unwrap_or_default())))
@@ -71,9 +66,7 @@ pub(super) fn size(iprp: &[u8], item: u64) -> Option<(u32, u32)> {
         }
     }
     let properties: Vec<_> = Boxes(shelf).flatten().collect();
-    let mut own = indices
-        .iter()
-        .filter_map(|index| properties.get(index.checked_sub(1)?));
+    let mut own = indices.iter().filter_map(|index| properties.get(index.checked_sub(1)?));
     let (_, ispe) = own.find(|(name, _)| *name == b"ispe")?;
     let mut body = Cursor::big(ispe);
     version(&mut body)?;
@@ -125,12 +118,7 @@ pub(super) fn extents(iloc: &[u8]) -> Option<Vec<Extent>> {
             if extents.len() == MAX_EXTENTS {
                 return None;
             }
-            extents.push(Extent {
-                item,
-                method,
-                at,
-                len,
-            });
+            extents.push(Extent { item, method, at, len });
         }
     }
     Some(extents)
@@ -145,8 +133,7 @@ pub(super) fn exif_item(iinf: &[u8]) -> Result<Option<u64>, Stop> {
         let (_, infe) = entry.map_err(Stop::Broken)?;
         let mut body = Cursor::big(infe);
         let id = version(&mut body).and_then(|(version, _)| {
-            body.number(if version == 2 { 2 } else { 4 })
-                .filter(|_| version >= 2)
+            body.number(if version == 2 { 2 } else { 4 }).filter(|_| version >= 2)
         });
         body.u16();
         if let (Some(id), Some(b"Exif")) = (id, body.take(4)) {

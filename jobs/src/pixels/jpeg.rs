@@ -31,10 +31,9 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
             // SOS, EOI: what follows is the picture's own data, or nothing.
             0xDA | 0xD9 => break marker,
             0x00..=0x01 | 0xD0..=0xD8 => {
-                found.flaws.add(Flaw::Damaged {
-                    at,
-                    why: "a mark stands where a header should be",
-                });
+                found
+                    .flaws
+                    .add(Flaw::Damaged { at, why: "a mark stands where a header should be" });
                 at = start;
                 continue;
             }
@@ -43,10 +42,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
         let length = head.bytes(start, 2)?;
         let length = Cursor::big(length).number(2).unwrap_or_default();
         if length < 2 {
-            found.flaws.add(Flaw::Damaged {
-                at: start,
-                why: "a header has no length",
-            });
+            found.flaws.add(Flaw::Damaged { at: start, why: "a header has no length" });
             at = start;
             continue;
         }
@@ -81,10 +77,7 @@ fn next(head: &Head, at: u64, found: &mut Found) -> Result<(u8, u64), Stop> {
         return Err(Stop::Broken(format!("no header follows at byte {at}")));
     };
     if junk.iter().take(skipped).any(|&byte| byte != 0xFF) {
-        found.flaws.add(Flaw::Damaged {
-            at,
-            why: "stray bytes between two headers",
-        });
+        found.flaws.add(Flaw::Damaged { at, why: "stray bytes between two headers" });
     }
     Ok((marker, at + skipped as u64 + 2))
 }
@@ -104,9 +97,7 @@ fn segment(
             let mut frame = Cursor::big(glance);
             let fields = (frame.u8(), frame.u16(), frame.u16());
             let (Some(precision), Some(height), Some(width)) = fields else {
-                return Err(Stop::Broken(
-                    "the header with the picture's size is too short".into(),
-                ));
+                return Err(Stop::Broken("the header with the picture's size is too short".into()));
             };
             found.size = found.size.or(Some((width.into(), height.into())));
             if precision == 8 && seen.wide_tables {
@@ -124,17 +115,12 @@ fn segment(
         0xE1 if glance.starts_with(EXIF) => {
             seen.exif = true;
             // Five letters, and a sixth byte that should be 0 but need not be.
-            let block = head
-                .bytes(at, len)?
-                .get(EXIF.len() + 1..)
-                .unwrap_or_default();
+            let block = head.bytes(at, len)?.get(EXIF.len() + 1..).unwrap_or_default();
             found.notes.add(block, &mut found.flaws)?;
         }
         0xE1 if glance.starts_with(XMP) => seen.notes = Some("notes of an editing program (XMP)"),
         0xED if glance.starts_with(PHOTOSHOP) => {
-            seen.notes = seen
-                .notes
-                .or(Some("notes of an editing program (Photoshop)"));
+            seen.notes = seen.notes.or(Some("notes of an editing program (Photoshop)"));
         }
         _ => {}
     }

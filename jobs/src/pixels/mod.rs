@@ -63,9 +63,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     /// 16383 × 16383, the largest WebP, which is also what sharp accepts by default.
     fn default() -> Self {
-        Self {
-            max_pixels: 268_402_689,
-        }
+        Self { max_pixels: 268_402_689 }
     }
 }
 
@@ -185,42 +183,23 @@ fn unfit(found: &Found, limits: Limits) -> Option<Refusal> {
     }
     let limit = limits.max_pixels;
     let large = u64::from(width) * u64::from(height) > limit;
-    large.then_some(Refusal::TooLarge {
-        width,
-        height,
-        limit,
-    })
+    large.then_some(Refusal::TooLarge { width, height, limit })
 }
 
 fn refuse(stop: Option<Stop>, format: Format, head: &Head) -> Refusal {
     match stop {
-        Some(Stop::End { need }) => Refusal::Cut {
-            format,
-            have: head.size(),
-            need,
-        },
+        Some(Stop::End { need }) => Refusal::Cut { format, have: head.size(), need },
         Some(Stop::Broken(why)) => Refusal::Broken { format, why },
-        Some(Stop::Spent | Stop::Need(_)) => Refusal::Scattered {
-            format,
-            reads: head.reads(),
-        },
-        None => Refusal::Broken {
-            format,
-            why: "its width and height are missing".to_owned(),
-        },
+        Some(Stop::Spent | Stop::Need(_)) => Refusal::Scattered { format, reads: head.reads() },
+        None => Refusal::Broken { format, why: "its width and height are missing".to_owned() },
     }
 }
 
 fn forgive(stop: Stop, head: &Head) -> Option<Flaw> {
     match stop {
-        Stop::End { need } => Some(Flaw::Truncated {
-            have: head.size(),
-            need,
-        }),
+        Stop::End { need } => Some(Flaw::Truncated { have: head.size(), need }),
         Stop::Broken(why) => Some(Flaw::Structure { why }),
-        Stop::Spent => Some(Flaw::Scattered {
-            reads: head.reads(),
-        }),
+        Stop::Spent => Some(Flaw::Scattered { reads: head.reads() }),
         Stop::Need(_) => None,
     }
 }

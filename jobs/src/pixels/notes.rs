@@ -46,18 +46,9 @@ impl Notes {
         self.taken = self.taken.take().or_else(|| when::taken(tags, flaws));
         self.gps_at = self.gps_at.or_else(|| when::gps(tags));
         self.place = self.place.or_else(|| place::read(tags, flaws));
-        let valid = |number| {
-            u8::try_from(number)
-                .ok()
-                .filter(|number| (1..=8).contains(number))
-        };
-        self.orientation = self
-            .orientation
-            .or_else(|| valid(tags.number(Tag::Orientation)?));
+        let valid = |number| u8::try_from(number).ok().filter(|number| (1..=8).contains(number));
+        self.orientation = self.orientation.or_else(|| valid(tags.number(Tag::Orientation)?));
         self.make = self.make.take().or_else(|| tags.readable(Tag::Make, NAME));
-        self.model = self
-            .model
-            .take()
-            .or_else(|| tags.readable(Tag::Model, NAME));
+        self.model = self.model.take().or_else(|| tags.readable(Tag::Model, NAME));
     }
 }

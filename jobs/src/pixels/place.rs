@@ -28,25 +28,15 @@ pub(super) fn read(tags: &Tags, flaws: &mut Flaws) -> Option<Place> {
         b'W',
     ));
     let flaw = match (degrees(&lat).zip(degrees(&lon)), sides) {
-        (None, _) => Flaw::NoPosition {
-            why: "it divides by zero",
-        },
+        (None, _) => Flaw::NoPosition { why: "it divides by zero" },
         (Some((0.0, 0.0)), _) => Flaw::NoFix,
-        (_, None) => Flaw::NoPosition {
-            why: "north or south, east or west is missing",
-        },
+        (_, None) => Flaw::NoPosition { why: "north or south, east or west is missing" },
         (Some((lat, lon)), Some((north, east))) => {
-            let place = Place {
-                lat: lat * north,
-                lon: lon * east,
-            };
+            let place = Place { lat: lat * north, lon: lon * east };
             if lat.abs() <= 90.0 && lon.abs() <= 180.0 {
                 return Some(place);
             }
-            Flaw::OffTheGlobe {
-                lat: place.lat,
-                lon: place.lon,
-            }
+            Flaw::OffTheGlobe { lat: place.lat, lon: place.lon }
         }
     };
     flaws.add(flaw);
@@ -57,13 +47,7 @@ pub(super) fn read(tags: &Tags, flaws: &mut Flaws) -> Option<Place> {
 fn degrees(parts: &[Option<f64>]) -> Option<f64> {
     let parts: Option<Vec<f64>> = parts.iter().take(3).copied().collect();
     let scales = [1.0, 60.0, 3600.0];
-    Some(
-        parts?
-            .iter()
-            .zip(scales)
-            .map(|(part, scale)| part / scale)
-            .sum(),
-    )
+    Some(parts?.iter().zip(scales).map(|(part, scale)| part / scale).sum())
 }
 
 fn side(letter: Option<&[u8]>, positive: u8, negative: u8) -> Option<f64> {

@@ -15,9 +15,7 @@ const TAIL: u64 = 64 * 1024;
 pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     let mut first = Cursor::big(head.bytes(8, 16)?);
     if (first.u32(), first.take(4)) != (Some(13), Some(b"IHDR")) {
-        return Err(Stop::Broken(
-            "its first part is not the picture's header".to_owned(),
-        ));
+        return Err(Stop::Broken("its first part is not the picture's header".to_owned()));
     }
     found.size = first.u32().zip(first.u32());
     let mut at = 8 + FRAME + 13;
@@ -26,14 +24,9 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
             return tail(head, found);
         }
         let mut chunk = Cursor::big(head.bytes(at, 8)?);
-        let (len, name) = (
-            chunk.number(4).unwrap_or_default(),
-            chunk.take(4).unwrap_or_default(),
-        );
+        let (len, name) = (chunk.number(4).unwrap_or_default(), chunk.take(4).unwrap_or_default());
         if !name.iter().all(u8::is_ascii_alphabetic) {
-            return Err(Stop::Broken(format!(
-                "what follows at byte {at} is no part of a PNG"
-            )));
+            return Err(Stop::Broken(format!("what follows at byte {at} is no part of a PNG")));
         }
         let next = at + FRAME + len;
         if next > head.size() {
@@ -42,9 +35,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
         match name {
             b"IEND" => return Ok(()),
             b"eXIf" if len <= MAX_READ => {
-                found
-                    .notes
-                    .add(head.bytes(at + 8, len)?, &mut found.flaws)?;
+                found.notes.add(head.bytes(at + 8, len)?, &mut found.flaws)?;
             }
             _ => {}
         }

@@ -10,14 +10,10 @@ use super::tags::Tags;
 /// Finds size and camera data in the first directory, and whether all its strips are there.
 pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     let tags = Tags::decode(directory::collect(head, &mut found.flaws)?);
-    found.size = tags
-        .number(Tag::ImageWidth)
-        .zip(tags.number(Tag::ImageLength));
+    found.size = tags.number(Tag::ImageWidth).zip(tags.number(Tag::ImageLength));
     found.notes.merge(&tags, &mut found.flaws);
-    let parts = [
-        (Tag::StripOffsets, Tag::StripByteCounts),
-        (Tag::TileOffsets, Tag::TileByteCounts),
-    ];
+    let parts =
+        [(Tag::StripOffsets, Tag::StripByteCounts), (Tag::TileOffsets, Tag::TileByteCounts)];
     for (offsets, counts) in parts {
         let ends = tags.numbers(offsets).zip(tags.numbers(counts));
         let ends = ends.map(|(offset, count)| u64::from(offset) + u64::from(count));

@@ -59,13 +59,7 @@ struct PngWalk {
 impl Default for PngWalk {
     fn default() -> Self {
         // The signature has been checked by whoever found out the format.
-        Self {
-            at: 0,
-            skip: 8,
-            header: Vec::with_capacity(8),
-            done: false,
-            flaw: None,
-        }
+        Self { at: 0, skip: 8, header: Vec::with_capacity(8), done: false, flaw: None }
     }
 }
 
@@ -73,9 +67,7 @@ impl PngWalk {
     fn feed(&mut self, mut chunk: &[u8]) {
         while !chunk.is_empty() && !self.done {
             if self.skip > 0 {
-                let step = usize::try_from(self.skip)
-                    .unwrap_or(usize::MAX)
-                    .min(chunk.len());
+                let step = usize::try_from(self.skip).unwrap_or(usize::MAX).min(chunk.len());
                 self.skip -= step as u64;
                 self.at += step as u64;
                 chunk = chunk.get(step..).unwrap_or_default();
@@ -99,10 +91,7 @@ impl PngWalk {
         let name = header.take(4).unwrap_or_default();
         if !name.iter().all(u8::is_ascii_alphabetic) {
             let why = "what follows is no part of a PNG";
-            self.flaw = Some(Flaw::Damaged {
-                at: self.at - 8,
-                why,
-            });
+            self.flaw = Some(Flaw::Damaged { at: self.at - 8, why });
             self.done = true;
         }
         self.done |= name == b"IEND";
@@ -113,10 +102,7 @@ impl PngWalk {
         // What is missing at least: the rest of this chunk, and an empty last one.
         let need = self.at + self.skip + 12 - self.header.len() as u64;
         match self.flaw {
-            None if !self.done => Some(Flaw::Truncated {
-                have: self.at,
-                need,
-            }),
+            None if !self.done => Some(Flaw::Truncated { have: self.at, need }),
             flaw => flaw,
         }
     }

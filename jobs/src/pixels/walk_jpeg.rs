@@ -55,11 +55,7 @@ impl JpegWalk {
                 State::Skip(left) => {
                     let step = usize::from(left).min(rest.len());
                     let left = left.saturating_sub(u16::try_from(step).unwrap_or(u16::MAX));
-                    self.state = if left == 0 {
-                        State::Marker
-                    } else {
-                        State::Skip(left)
-                    };
+                    self.state = if left == 0 { State::Marker } else { State::Skip(left) };
                     step
                 }
                 _ => {
@@ -68,11 +64,7 @@ impl JpegWalk {
                 }
             };
             self.at += step as u64;
-            rest = if step == 1 {
-                tail
-            } else {
-                rest.get(step..).unwrap_or_default()
-            };
+            rest = if step == 1 { tail } else { rest.get(step..).unwrap_or_default() };
         }
     }
 
@@ -154,10 +146,7 @@ impl JpegWalk {
 
     /// The marker whose second byte this is cannot stand here.
     fn misplaced(&mut self, why: &'static str) -> State {
-        self.flaw = Some(Flaw::Damaged {
-            at: self.at.saturating_sub(1),
-            why,
-        });
+        self.flaw = Some(Flaw::Damaged { at: self.at.saturating_sub(1), why });
         State::Done
     }
 
@@ -179,9 +168,6 @@ impl JpegWalk {
     }
 
     fn truncated(&self, missing: u64) -> Flaw {
-        Flaw::Truncated {
-            have: self.at,
-            need: self.at + missing,
-        }
+        Flaw::Truncated { have: self.at, need: self.at + missing }
     }
 }

@@ -9,10 +9,7 @@ const HAS_EXIF: u8 = 0x08;
 
 /// Finds size and camera data, and whether the announced length is there.
 pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
-    let riff = Cursor::little(head.bytes(4, 4)?)
-        .number(4)
-        .unwrap_or_default()
-        + 8;
+    let riff = Cursor::little(head.bytes(4, 4)?).number(4).unwrap_or_default() + 8;
     let mut extended = false;
     let mut at = 12;
     while at + 8 <= riff {
@@ -59,10 +56,7 @@ fn size(name: &[u8], start: &[u8]) -> Option<(u32, u32)> {
         b"VP8 " => {
             data.take(3)?;
             (data.take(3)? == [0x9D, 0x01, 0x2A]).then_some(())?;
-            Some((
-                u32::from(data.u16()? & 0x3FFF),
-                u32::from(data.u16()? & 0x3FFF),
-            ))
+            Some((u32::from(data.u16()? & 0x3FFF), u32::from(data.u16()? & 0x3FFF)))
         }
         _ => {
             (data.u8()? == 0x2F).then_some(())?;

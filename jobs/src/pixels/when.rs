@@ -32,52 +32,38 @@ pub(super) fn taken(tags: &Tags, flaws: &mut Flaws) -> Option<Taken> {
             continue;
         };
         let Some(local) = date_time(text) else {
-            flaws.add(Flaw::NotADate {
-                text: readable(text, QUOTE),
-            });
+            flaws.add(Flaw::NotADate { text: readable(text, QUOTE) });
             continue;
         };
         let mut zones = [zone].into_iter().chain(TIMES.map(|(_, zone)| zone));
         let offset_minutes = zones.find_map(|zone| offset(tags.text(zone)?));
-        return Some(Taken {
-            local,
-            offset_minutes,
-        });
+        return Some(Taken { local, offset_minutes });
     }
     None
 }
 
 /// The time of the position, in UTC.
 pub(super) fn gps(tags: &Tags) -> Option<NaiveDateTime> {
-    let date = tags
-        .text(Tag::GPSDateStamp)
-        .and_then(|text| date(&numbers(text)))?;
+    let date = tags.text(Tag::GPSDateStamp).and_then(|text| date(&numbers(text)))?;
     let time = tags.fractions(Tag::GPSTimeStamp)?;
     let [Some(hour), Some(minute), Some(second)] = time[..] else {
         return None;
     };
     let seconds = hour * 3600.0 + minute * 60.0 + second;
     let fits = (0.0..86_400.0).contains(&seconds) && minute < 60.0 && second < 61.0;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above"
-    )]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
     let seconds = fits.then_some(seconds as u32)?;
     Some(date.and_time(NaiveTime::from_num_seconds_from_midnight_opt(seconds, 0)?))
 }
 
 /// How cameras say that they do not know: spaces, or zeros.
 fn blank(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| matches!(byte, b' ' | b':' | b'-' | b'/' | b'T' | b'0'))
+    text.iter().all(|byte| matches!(byte, b' ' | b':' | b'-' | b'/' | b'T' | b'0'))
 }
 
 /// The numbers in a text, whatever stands between them.
 fn numbers(text: &[u8]) -> Vec<u32> {
-    let digits = text
-        .split(|byte| !byte.is_ascii_digit())
-        .filter(|digits| !digits.is_empty());
+    let digits = text.split(|byte| !byte.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let digits = digits.map_while(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     digits.take(6).collect()
 }
@@ -87,9 +73,7 @@ fn date(numbers: &[u32]) -> Option<NaiveDate> {
         return None;
     };
     // The first photograph was taken in 1826.
-    let year = i32::try_from(year)
-        .ok()
-        .filter(|year| (1826..=9999).contains(year))?;
+    let year = i32::try_from(year).ok().filter(|year| (1826..=9999).contains(year))?;
     NaiveDate::from_ymd_opt(year, month, day)
 }
 
@@ -126,20 +110,9 @@ mod tests {
     #[test]
     fn dates_are_read_or_refused() {
         let read = |text: &str| date_time(text.as_bytes()).map(|date| date.to_string());
-        assert_eq!(
-            read("2008:05:30 15:56:01").as_deref(),
-            Some("2008-05-30 15:56:01")
-        );
-        assert_eq!(
-            read("2004-03-20T14:54:60Z").as_deref(),
-            Some("2004-03-20 14:54:59")
-        );
-        for senseless in [
-            "2008:13:30 15:56:01",
-            "2008:05:30",
-            "99999999999:1:1 1:1:1",
-            "noon",
-        ] {
+        assert_eq!(read("2008:05:30 15:56:01").as_deref(), Some("2008-05-30 15:56:01"));
+        assert_eq!(read("2004-03-20T14:54:60Z").as_deref(), Some("2004-03-20 14:54:59"));
+        for senseless in ["2008:13:30 15:56:01", "2008:05:30", "99999999999:1:1 1:1:1", "noon"] {
             assert_eq!(read(senseless), None, "{senseless}");
         }
         assert!(blank(b"0000:00:00 00:00:00") && blank(b"    :  :     :  :  ") && blank(b""));
@@ -148,19 +121,8 @@ mod tests {
     #[test]
     fn zones_are_read_or_refused() {
         let read = |text: &str| offset(text.as_bytes());
-        assert_eq!(
-            [read("+05:30"), read("-08:00 "), read("Z")],
-            [Some(330), Some(-480), Some(0)]
-        );
-        for senseless in [
-            "",
-            "   :  ",
-            "+99:00",
-            "05:30",
-            "+5",
-            "+00:75",
-            "+4294967295:00",
-        ] {
+        assert_eq!([read("+05:30"), read("-08:00 "), read("Z")], [Some(330), Some(-480), Some(0)]);
+        for senseless in ["", "   :  ", "+99:00", "05:30", "+5", "+00:75", "+4294967295:00"] {
             assert_eq!(read(senseless), None, "{senseless}");
         }
     }

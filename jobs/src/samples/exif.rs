@@ -82,10 +82,7 @@ impl Shot {
         let mut camera = Directory::default();
         camera.add(EXIF_VERSION, UNDEFINED, 4, b"0232");
         if let Some(taken) = self.taken {
-            camera.text(
-                DATE_TIME_ORIGINAL,
-                &taken.format("%Y:%m:%d %H:%M:%S").to_string(),
-            );
+            camera.text(DATE_TIME_ORIGINAL, &taken.format("%Y:%m:%d %H:%M:%S").to_string());
             if let Some(minutes) = self.offset_minutes {
                 let (sign, minutes) = (if minutes < 0 { '-' } else { '+' }, minutes.abs());
                 let offset = format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60);
@@ -117,11 +114,7 @@ fn degrees(value: f64) -> [(u32, u32); 3] {
         reason = "a few hundred degrees at most, and positive"
     )]
     let hundredths = (value.abs() * 360_000.0).round() as u32;
-    [
-        (hundredths / 360_000, 1),
-        (hundredths / 6_000 % 60, 1),
-        (hundredths % 6_000, 100),
-    ]
+    [(hundredths / 360_000, 1), (hundredths / 6_000 % 60, 1), (hundredths % 6_000, 100)]
 }
 
 /// Bytes before the first directory, and of an entry.
@@ -145,18 +138,9 @@ impl Directory {
     fn add(&mut self, tag: u16, kind: u16, count: usize, value: &[u8]) {
         let mut value = value.to_vec();
         // Short values stand left in their four bytes, long ones begin at even places.
-        let padded = if value.len() <= INLINE {
-            INLINE
-        } else {
-            value.len().next_multiple_of(2)
-        };
+        let padded = if value.len() <= INLINE { INLINE } else { value.len().next_multiple_of(2) };
         value.resize(padded, 0);
-        self.0.push(Entry {
-            tag,
-            kind,
-            count: super::small(count),
-            value,
-        });
+        self.0.push(Entry { tag, kind, count: super::small(count), value });
     }
 
     fn text(&mut self, tag: u16, text: &str) {
@@ -182,22 +166,14 @@ impl Directory {
     }
 
     fn size(&self) -> usize {
-        let behind = self
-            .0
-            .iter()
-            .map(|entry| entry.value.len())
-            .filter(|&bytes| bytes > INLINE);
+        let behind = self.0.iter().map(|entry| entry.value.len()).filter(|&bytes| bytes > INLINE);
         self.table() + behind.sum::<usize>()
     }
 
     /// Appends itself; places are counted from the beginning of `tiff`.
     fn write(&self, tiff: &mut Vec<u8>) {
         let mut behind = tiff.len() + self.table();
-        tiff.extend(
-            u16::try_from(self.0.len())
-                .unwrap_or(u16::MAX)
-                .to_be_bytes(),
-        );
+        tiff.extend(u16::try_from(self.0.len()).unwrap_or(u16::MAX).to_be_bytes());
         for entry in &self.0 {
             tiff.extend(entry.tag.to_be_bytes());
             tiff.extend(entry.kind.to_be_bytes());

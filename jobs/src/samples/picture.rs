@@ -63,11 +63,7 @@ impl Pictures {
 fn stage(light: [u8; 3]) -> RgbImage {
     RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
         let aside = x.abs_diff(WIDTH / 2);
-        let bright = if y > HEIGHT * 5 / 6 {
-            16
-        } else {
-            255_u32.saturating_sub(y / 2 + aside)
-        };
+        let bright = if y > HEIGHT * 5 / 6 { 16 } else { 255_u32.saturating_sub(y / 2 + aside) };
         Rgb(light.map(|part| u8::try_from(u32::from(part) * bright / 255).unwrap_or(u8::MAX)))
     })
 }

@@ -64,11 +64,7 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     let running = tokio::spawn(daemon.run(stop.clone()));
     say(&format!("scanning    {}", folder.display()));
     let payload = json!({ "userId": USER, "path": folder, "batchSize": 200 });
-    let job = NewJob {
-        kind: "scan-folder".to_owned(),
-        payload,
-        ..NewJob::default()
-    };
+    let job = NewJob { kind: "scan-folder".to_owned(), payload, ..NewJob::default() };
     let id = queues.add(QUEUE, job).await?;
     let ended = tokio::select! {
         ended = watch::until_end(&queues, QUEUE, &id) => Some(ended?),
@@ -107,11 +103,7 @@ fn configure(sources: &Sources, data: &Path, folder: &Path, redis: &str) -> anyh
         ("folders.roots".to_owned(), folder.display().to_string()),
     ];
     flags.extend(sources.flags.iter().cloned());
-    let sources = Sources {
-        file: Some(file),
-        flags,
-        ..Sources::default()
-    };
+    let sources = Sources { file: Some(file), flags, ..Sources::default() };
     Ok(sources.load()?)
 }
 
@@ -130,9 +122,7 @@ fn default_data() -> PathBuf {
 fn prepare(data: &Path) -> anyhow::Result<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let mark = data.join("demo.toml");
-    let occupied = data
-        .read_dir()
-        .is_ok_and(|mut entries| entries.next().is_some());
+    let occupied = data.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     anyhow::ensure!(
         !occupied || mark.exists(),
         "{} is not empty and holds no demo; name another folder with --data",

@@ -35,17 +35,8 @@ impl RedisServer {
         // meebis opens no port beside a socket, and knows nothing of persistence.
         if program.file_name().is_some_and(|name| name != "meebis") {
             command.args(["--port", "0"]);
-            command.args([
-                "--unixsocketperm",
-                "700",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-            ]);
-            command
-                .args(["--maxmemory-policy", "noeviction", "--dir"])
-                .arg(data);
+            command.args(["--unixsocketperm", "700", "--save", "", "--appendonly", "no"]);
+            command.args(["--maxmemory-policy", "noeviction", "--dir"]).arg(data);
         }
         let child = command
             // Ctrl-C is for the demo, which stops its Redis last.
@@ -57,11 +48,7 @@ impl RedisServer {
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
         let url = format!("redis+unix://{}", socket.display());
-        let mut server = Self {
-            child,
-            program,
-            url,
-        };
+        let mut server = Self { child, program, url };
         server.answered(data).await?;
         Ok(server)
     }
@@ -79,10 +66,7 @@ impl RedisServer {
             }
             if let Some(status) = self.child.try_wait()? {
                 let log = std::fs::read_to_string(data.join("redis.log")).unwrap_or_default();
-                anyhow::bail!(
-                    "{} ended at once ({status}):\n{log}",
-                    self.program.display()
-                );
+                anyhow::bail!("{} ended at once ({status}):\n{log}", self.program.display());
             }
             anyhow::ensure!(
                 Instant::now() < deadline,
@@ -114,9 +98,6 @@ fn on_path() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     PROGRAMS.iter().find_map(|program| {
-        folders
-            .iter()
-            .map(|folder| folder.join(program))
-            .find(|file| file.is_file())
+        folders.iter().map(|folder| folder.join(program)).find(|file| file.is_file())
     })
 }

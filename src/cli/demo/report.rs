@@ -27,24 +27,11 @@ pub(super) async fn print(
     let number = |name: &str| result.get(name).and_then(Value::as_u64).unwrap_or(0);
     let (files, ms) = (number("totalPhotos"), number("duration").max(1));
     let per_second = files.saturating_mul(1_000) / ms;
-    let formats: Vec<String> = summary
-        .by_format
-        .iter()
-        .map(|(format, photos)| format!("{photos} {format}"))
-        .collect();
+    let formats: Vec<String> =
+        summary.by_format.iter().map(|(format, photos)| format!("{photos} {format}")).collect();
     let rows = [
-        (
-            "files",
-            format!(
-                "{files} in {}.{:03} s: {per_second} a second",
-                ms / 1_000,
-                ms % 1_000
-            ),
-        ),
-        (
-            "photos",
-            format!("{} ({})", summary.photos, formats.join(", ")),
-        ),
+        ("files", format!("{files} in {}.{:03} s: {per_second} a second", ms / 1_000, ms % 1_000)),
+        ("photos", format!("{} ({})", summary.photos, formats.join(", "))),
         ("with time", summary.with_time.to_string()),
         ("with GPS", summary.with_place.to_string()),
         ("with a note", summary.flawed.to_string()),
@@ -56,10 +43,8 @@ pub(super) async fn print(
     for (name, value) in rows {
         say(&format!("{name:<12}{value}"));
     }
-    let (noted, not_taken): (Vec<_>, Vec<_>) = summary
-        .reasons
-        .iter()
-        .partition(|reason| reason.status == OutcomeStatus::Flawed);
+    let (noted, not_taken): (Vec<_>, Vec<_>) =
+        summary.reasons.iter().partition(|reason| reason.status == OutcomeStatus::Flawed);
     let shown: Vec<&OutcomeCount> = not_taken.into_iter().chain(noted).collect();
     if !shown.is_empty() {
         let rows: Vec<Vec<String>> = shown.iter().take(ROWS).map(|reason| row(reason)).collect();
@@ -83,9 +68,5 @@ fn row(reason: &OutcomeCount) -> Vec<String> {
         OutcomeStatus::Refused => "refused",
         OutcomeStatus::Failed => "not read",
     };
-    vec![
-        reason.files.to_string(),
-        what.to_owned(),
-        clip(&reason.reason, 80),
-    ]
+    vec![reason.files.to_string(), what.to_owned(), clip(&reason.reason, 80)]
 }

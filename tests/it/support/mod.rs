@@ -40,10 +40,7 @@ macro_rules! need {
 }
 
 /// Says that a test could not run, or fails it where every test must.
-#[expect(
-    clippy::print_stderr,
-    reason = "a skipped test must not look like a passed one"
-)]
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 pub(crate) fn skip(missing: &Missing) {
     let Missing { what, why } = missing;
     let all = std::env::var("REQUIRE_ALL").is_ok_and(|all| all != "0");
@@ -77,10 +74,7 @@ where
             // What was seen before says more.
             Err(_) => {}
         }
-        assert!(
-            Instant::now() < deadline,
-            "not within {limit:?}: {what}; last seen: {saw}"
-        );
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}; last seen: {saw}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

@@ -65,10 +65,7 @@ fn directory(tags: &[Tag], at: usize) -> Vec<u8> {
         out.extend(count.to_le_bytes());
         let mut inline = bytes.clone();
         if bytes.len() > 4 {
-            inline = u32::try_from(values_at + values.len())
-                .unwrap()
-                .to_le_bytes()
-                .to_vec();
+            inline = u32::try_from(values_at + values.len()).unwrap().to_le_bytes().to_vec();
             values.extend(bytes);
         }
         inline.resize(4, 0);
@@ -88,10 +85,7 @@ impl Shot<'_> {
             out.extend(u16::try_from(data.len() + 2).unwrap().to_be_bytes());
             out.extend(data);
         };
-        segment(
-            0xE1,
-            &[b"Exif\0\0II\x2A\0\x08\0\0\0", &self.exif()[..]].concat(),
-        );
+        segment(0xE1, &[b"Exif\0\0II\x2A\0\x08\0\0\0", &self.exif()[..]].concat());
         let ([h1, h2], [w1, w2]) = (self.size.1.to_be_bytes(), self.size.0.to_be_bytes());
         segment(0xC0, &[8, h1, h2, w1, w2, 1, 1, 0x11, 0]);
         segment(0xDA, &[1, 1, 0, 0, 63, 0]);
@@ -131,11 +125,7 @@ impl Shot<'_> {
 pub(crate) fn write_many(folder: &Path, count: usize) {
     for number in 0..count {
         let taken = format!("2019:07:20 {:02}:{:02}:00", number / 60 % 24, number % 60);
-        let shot = Shot {
-            taken: Some(&taken),
-            size: (40, 30),
-            ..Shot::default()
-        };
+        let shot = Shot { taken: Some(&taken), size: (40, 30), ..Shot::default() };
         let file = folder.join(format!("IMG_{number:05}.jpg"));
         std::fs::write(file, shot.jpeg()).unwrap();
     }

@@ -47,11 +47,7 @@ impl Database {
         let mut url = AnyConnectOptions::from_str(&server).unwrap().database_url;
         url.set_path(&name);
         run(&server, format!("CREATE DATABASE {name}")).await;
-        Ok(Self {
-            server,
-            name,
-            url: url.into(),
-        })
+        Ok(Self { server, name, url: url.into() })
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -64,10 +60,8 @@ impl Drop for Database {
         let (server, name) = (self.server.clone(), self.name.clone());
         // A thread of its own, because the test's runtime may be ending.
         let dropping = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(run(&server, format!("DROP DATABASE {name} WITH (FORCE)")));
         });
         let _ = dropping.join();
@@ -78,9 +72,6 @@ async fn run(server: &str, sql: String) {
     install_default_drivers();
     let options = AnyConnectOptions::from_str(server).unwrap();
     let mut connection: AnyConnection = options.connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }

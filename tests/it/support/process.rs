@@ -13,10 +13,7 @@ use super::{SOON, eventually};
 
 /// Sends a signal, by the name without `SIG`.
 pub(crate) fn signal(pid: &str, name: &str) {
-    let sent = std::process::Command::new("kill")
-        .args(["-s", name, pid])
-        .status()
-        .unwrap();
+    let sent = std::process::Command::new("kill").args(["-s", name, pid]).status().unwrap();
     assert!(sent.success(), "SIG{name} to {pid}: {sent}");
 }
 
@@ -66,11 +63,8 @@ pub(crate) struct Process {
 impl Process {
     /// Starts it; see [`Process::serving`].
     pub(crate) fn start(stage: &Stage) -> Self {
-        let mut child = roadie(stage, &["run"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            roadie(stage, &["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let written = Arc::clone(&log);
@@ -81,11 +75,7 @@ impl Process {
                 log.push('\n');
             }
         });
-        Self {
-            pid: child.id().unwrap(),
-            child,
-            log,
-        }
+        Self { pid: child.id().unwrap(), child, log }
     }
 
     /// Starts it and waits until it serves.
@@ -107,11 +97,7 @@ impl Process {
     pub(crate) async fn logged(&self, piece: &str) {
         eventually(&format!("the log says `{piece}`"), async || {
             let log = self.log();
-            if log.contains(piece) {
-                Ok(())
-            } else {
-                Err(log)
-            }
+            if log.contains(piece) { Ok(()) } else { Err(log) }
         })
         .await;
     }

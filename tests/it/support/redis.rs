@@ -41,9 +41,7 @@ pub(crate) fn shared() -> Result<Arc<RedisServer>, Missing> {
     static SHARED: LazyLock<Option<Arc<RedisServer>>> =
         LazyLock::new(|| RedisServer::start(&[]).ok().map(Arc::new));
     program()?;
-    Ok(Arc::clone(
-        SHARED.as_ref().expect("the shared Redis does not start"),
-    ))
+    Ok(Arc::clone(SHARED.as_ref().expect("the shared Redis does not start")))
 }
 
 fn program() -> Result<PathBuf, Missing> {
@@ -70,11 +68,7 @@ impl RedisServer {
         let server = Self {
             program,
             options: options.iter().map(|&option| option.to_owned()).collect(),
-            dir: tempfile::Builder::new()
-                .prefix("roadie")
-                .tempdir()
-                .unwrap()
-                .keep(),
+            dir: tempfile::Builder::new().prefix("roadie").tempdir().unwrap().keep(),
             watchers: Mutex::default(),
         };
         server.launch();
@@ -95,13 +89,8 @@ impl RedisServer {
             .spawn()
             .unwrap();
         let mut pid = String::new();
-        BufReader::new(watcher.stdout.take().unwrap())
-            .read_line(&mut pid)
-            .unwrap();
-        self.watchers
-            .lock()
-            .unwrap()
-            .push((watcher, pid.trim().to_owned()));
+        BufReader::new(watcher.stdout.take().unwrap()).read_line(&mut pid).unwrap();
+        self.watchers.lock().unwrap().push((watcher, pid.trim().to_owned()));
         let deadline = Instant::now() + START_WITHIN;
         let client = redis::Client::open(self.url()).unwrap();
         loop {

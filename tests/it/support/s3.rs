@@ -80,12 +80,7 @@ impl S3Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self {
-            root,
-            address,
-            asked,
-            shut,
-        }
+        Self { root, address, asked, shut }
     }
 
     /// A stage whose object store this is.

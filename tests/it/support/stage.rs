@@ -67,29 +67,21 @@ impl Stage {
 
     /// Serves the queue of the tests' own kind with so many slots.
     pub(crate) fn with_plays(self, slots: usize) -> Self {
-        self.set("queues.plays.slots", slots)
-            .set("kinds.play.backoff_base", "20ms")
+        self.set("queues.plays.slots", slots).set("kinds.play.backoff_base", "20ms")
     }
 
     /// Serves the queue of kind `rehearse` with so many slots.
     pub(crate) fn with_rehearsals(self, slots: usize) -> Self {
-        self.set("worker.rehearsals", true)
-            .set("queues.rehearsals.slots", slots)
+        self.set("worker.rehearsals", true).set("queues.rehearsals.slots", slots)
     }
 
     /// Leases that run out while a test can wait for it.
     pub(crate) fn with_short_leases(self) -> Self {
-        self.set("worker.lease", "1s")
-            .set("worker.recovery_scan", "300ms")
+        self.set("worker.lease", "1s").set("worker.recovery_scan", "300ms")
     }
 
     pub(crate) fn config(&self) -> Config {
-        Sources {
-            flags: self.settings.clone(),
-            ..Sources::default()
-        }
-        .load()
-        .unwrap()
+        Sources { flags: self.settings.clone(), ..Sources::default() }.load().unwrap()
     }
 
     /// The settings as arguments of the command line.
@@ -115,17 +107,14 @@ impl Stage {
     }
 
     pub(crate) async fn catalogue(&self) -> Catalogue {
-        let catalogue = Catalogue::connect(catalogue_options(&self.config()))
-            .await
-            .unwrap();
+        let catalogue = Catalogue::connect(catalogue_options(&self.config())).await.unwrap();
         catalogue.migrate().await.unwrap();
         catalogue
     }
 
     /// Adds a job as a producer does; answers its id.
     pub(crate) async fn add(&self, queue: &str, kind: &str, payload: Value) -> String {
-        self.add_with(queue, kind, payload, JobOptions::default())
-            .await
+        self.add_with(queue, kind, payload, JobOptions::default()).await
     }
 
     pub(crate) async fn add_with(
@@ -143,12 +132,10 @@ impl Stage {
     /// The job when it has reached a state.
     pub(crate) async fn reached(&self, queue: &str, id: &str, wanted: JobState) -> Job {
         let queues = self.queues().await;
-        eventually(&format!("job {id} is {wanted:?}"), async || {
-            match queues.job(queue, id).await {
-                Ok((job, state)) if state == wanted => Ok(job),
-                Ok((job, state)) => Err(format!("{state:?}, {job:?}")),
-                Err(error) => Err(format!("{error:?}")),
-            }
+        eventually(&format!("job {id} is {wanted:?}"), async || match queues.job(queue, id).await {
+            Ok((job, state)) if state == wanted => Ok(job),
+            Ok((job, state)) => Err(format!("{state:?}, {job:?}")),
+            Err(error) => Err(format!("{error:?}")),
         })
         .await
     }
@@ -169,12 +156,11 @@ impl Stage {
         fits: impl Fn(&Value) -> bool,
     ) -> Value {
         let queues = self.queues().await;
-        eventually(&format!("job {id} has a checkpoint"), async || match queues
-            .checkpoint(queue, id)
-            .await
-        {
-            Ok(Some(checkpoint)) if fits(&checkpoint) => Ok(checkpoint),
-            other => Err(format!("{other:?}")),
+        eventually(&format!("job {id} has a checkpoint"), async || {
+            match queues.checkpoint(queue, id).await {
+                Ok(Some(checkpoint)) if fits(&checkpoint) => Ok(checkpoint),
+                other => Err(format!("{other:?}")),
+            }
         })
         .await
     }
@@ -188,11 +174,9 @@ impl Stage {
     /// Waits until the queue keeps nothing of a job.
     pub(crate) async fn gone(&self, queue: &str, id: &str) {
         let queues = self.queues().await;
-        eventually(&format!("job {id} is gone"), async || {
-            match queues.job(queue, id).await {
-                Err(QueueError::NoSuchJob { .. }) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
+        eventually(&format!("job {id} is gone"), async || match queues.job(queue, id).await {
+            Err(QueueError::NoSuchJob { .. }) => Ok(()),
+            other => Err(format!("{other:?}")),
         })
         .await;
     }
@@ -211,10 +195,7 @@ impl Stage {
     pub(crate) async fn letter(&self, id: &str) -> DeadLetter {
         let catalogue = self.catalogue().await;
         eventually(&format!("job {id} is a dead letter"), async || {
-            let filter = DeadLetterFilter {
-                retried: true,
-                ..DeadLetterFilter::default()
-            };
+            let filter = DeadLetterFilter { retried: true, ..DeadLetterFilter::default() };
             let letters = catalogue.dead_letters(&filter).await.unwrap();
             let (own, others): (Vec<_>, Vec<_>) =
                 letters.into_iter().partition(|letter| letter.job_id == id);

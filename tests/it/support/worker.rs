@@ -33,9 +33,7 @@ impl Worker {
     }
 
     pub(crate) async fn with(stage: &Stage, registry: Registry) -> Self {
-        let daemon = Daemon::build(stage.config(), registry, RECORDER.clone())
-            .await
-            .unwrap();
+        let daemon = Daemon::build(stage.config(), registry, RECORDER.clone()).await.unwrap();
         let stop = Stop::default();
         Self {
             http: daemon.http_address().unwrap(),

@@ -50,10 +50,7 @@ impl Catalogue {
                 .bind(letter.died_at)
                 .execute(&self.primary)
                 .await
-                .map_err(|source| CatalogueError::Write {
-                    table: TABLE,
-                    source,
-                })
+                .map_err(|source| CatalogueError::Write { table: TABLE, source })
         })
         .await?;
         Ok(id)
@@ -68,12 +65,8 @@ fn letter_id(queue: &str, job_id: &str) -> String {
 }
 
 fn error_chain(letter: &NewDeadLetter) -> String {
-    let chain: Vec<_> = letter
-        .error_chain
-        .iter()
-        .take(CHAIN)
-        .map(|error| capped(error, MESSAGE))
-        .collect();
+    let chain: Vec<_> =
+        letter.error_chain.iter().take(CHAIN).map(|error| capped(error, MESSAGE)).collect();
     serde_json::to_string(&chain).expect("a list of texts is JSON")
 }
 
@@ -81,10 +74,7 @@ fn timeline(letter: &NewDeadLetter) -> String {
     let from = letter.timeline.len().saturating_sub(TIMELINE);
     let attempts: Vec<_> = letter.timeline[from..]
         .iter()
-        .map(|failed| FailedAttempt {
-            error: capped(&failed.error, MESSAGE),
-            ..failed.clone()
-        })
+        .map(|failed| FailedAttempt { error: capped(&failed.error, MESSAGE), ..failed.clone() })
         .collect();
     serde_json::to_string(&attempts).expect("numbers and texts are JSON")
 }

@@ -39,12 +39,7 @@ impl Catalogue {
                 });
             }
         };
-        Ok(Self {
-            primary,
-            replica,
-            backend,
-            slow_query: options.slow_query,
-        })
+        Ok(Self { primary, replica, backend, slow_query: options.slow_query })
     }
 }
 
@@ -53,18 +48,10 @@ async fn open(
     backend: Backend,
     options: &CatalogueOptions,
 ) -> Result<AnyPool, CatalogueError> {
-    let opened = |source| CatalogueError::Open {
-        url: without_secrets(url),
-        source,
-    };
+    let opened = |source| CatalogueError::Open { url: without_secrets(url), source };
     let connect = connect_options(url).map_err(opened)?;
     // A pool that cannot connect only says that it timed out; a first connection says why.
-    match timeout(
-        options.acquire_timeout,
-        AnyConnection::connect_with(&connect),
-    )
-    .await
-    {
+    match timeout(options.acquire_timeout, AnyConnection::connect_with(&connect)).await {
         Ok(Ok(first)) => first.close().await.map_err(opened)?,
         Ok(Err(error)) => return Err(opened(error)),
         Err(_) => return Err(opened(sqlx::Error::PoolTimedOut)),
@@ -99,10 +86,7 @@ async fn prepare(
             let settings = "SELECT set_config('application_name', 'roadie', false), \
                             set_config('statement_timeout', $1, false), \
                             set_config('idle_in_transaction_session_timeout', $1, false)";
-            sqlx::query(settings)
-                .bind(limit_ms.to_string())
-                .execute(connection)
-                .await?;
+            sqlx::query(settings).bind(limit_ms.to_string()).execute(connection).await?;
         }
         Backend::Sqlite => {
             // NORMAL loses the last commits on a power cut, never the file; jobs are repeated.
@@ -110,9 +94,7 @@ async fn prepare(
                 "PRAGMA busy_timeout = {limit_ms}; PRAGMA synchronous = NORMAL; \
                  PRAGMA foreign_keys = ON"
             );
-            sqlx::raw_sql(sqlx::AssertSqlSafe(settings))
-                .execute(connection)
-                .await?;
+            sqlx::raw_sql(sqlx::AssertSqlSafe(settings)).execute(connection).await?;
         }
     }
     Ok(())
@@ -120,20 +102,12 @@ async fn prepare(
 
 /// Readers and a writer at the same time need the write-ahead log. The setting stays in the file.
 async fn switch_to_wal(url: &str, patience: Duration) -> Result<(), CatalogueError> {
-    let opened = |source| CatalogueError::Open {
-        url: without_secrets(url),
-        source,
-    };
+    let opened = |source| CatalogueError::Open { url: without_secrets(url), source };
     let give_up = Instant::now() + patience;
     loop {
-        let mut connection = connect_options(url)
-            .map_err(opened)?
-            .connect()
-            .await
-            .map_err(opened)?;
-        let switched = sqlx::raw_sql("PRAGMA journal_mode = WAL")
-            .execute(&mut connection)
-            .await;
+        let mut connection =
+            connect_options(url).map_err(opened)?.connect().await.map_err(opened)?;
+        let switched = sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(&mut connection).await;
         connection.close().await.map_err(opened)?;
         match switched.map_err(opened) {
             Ok(_) => return Ok(()),
@@ -148,16 +122,10 @@ async fn switch_to_wal(url: &str, patience: Duration) -> Result<(), CatalogueErr
 
 async fn create_folder(url: &str) -> Result<(), CatalogueError> {
     let file = sqlite_file(url)?;
-    let Some(folder) = file
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    else {
+    let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) else {
         return Ok(());
     };
     tokio::fs::create_dir_all(folder)
         .await
-        .map_err(|source| CatalogueError::Folder {
-            folder: folder.display().to_string(),
-            source,
-        })
+        .map_err(|source| CatalogueError::Folder { folder: folder.display().to_string(), source })
 }

@@ -28,10 +28,8 @@ impl Catalogue {
             ("reason", filter.reason.map(super::DeadReason::as_str)),
             ("fingerprint", filter.fingerprint.as_deref()),
         ];
-        let given: Vec<_> = conditions
-            .iter()
-            .filter_map(|(column, value)| Some((column, (*value)?)))
-            .collect();
+        let given: Vec<_> =
+            conditions.iter().filter_map(|(column, value)| Some((column, (*value)?))).collect();
         let written = "writing to a String cannot fail";
         for (number, (column, _)) in (1..).zip(&given) {
             write!(sql, " AND {column} = ${number}").expect(written);
@@ -48,10 +46,7 @@ impl Catalogue {
         let query = query.bind(i64::from(filter.limit));
         self.timed("dead_letters", async {
             let rows = query.fetch_all(self.readers()).await;
-            letters(&rows.map_err(|source| CatalogueError::Read {
-                table: TABLE,
-                source,
-            })?)
+            letters(&rows.map_err(|source| CatalogueError::Read { table: TABLE, source })?)
         })
         .await
     }
@@ -73,10 +68,7 @@ impl Catalogue {
                     .bind(pattern)
                     .fetch_all(&self.primary)
                     .await;
-                letters(&rows.map_err(|source| CatalogueError::Read {
-                    table: TABLE,
-                    source,
-                })?)
+                letters(&rows.map_err(|source| CatalogueError::Read { table: TABLE, source })?)
             })
             .await?;
         if found.len() > 1 {
@@ -97,10 +89,7 @@ impl Catalogue {
                 .bind(at_ms)
                 .execute(&self.primary)
                 .await
-                .map_err(|source| CatalogueError::Write {
-                    table: TABLE,
-                    source,
-                })?;
+                .map_err(|source| CatalogueError::Write { table: TABLE, source })?;
             Ok(done.rows_affected() > 0)
         })
         .await
@@ -115,10 +104,7 @@ impl Catalogue {
                    WHERE retried_at IS NULL GROUP BY queue, reason ORDER BY queue, reason";
         self.timed("dead_letter_counts", async {
             let rows = sqlx::query(sql).fetch_all(self.readers()).await;
-            let rows = rows.map_err(|source| CatalogueError::Read {
-                table: TABLE,
-                source,
-            })?;
+            let rows = rows.map_err(|source| CatalogueError::Read { table: TABLE, source })?;
             let count = |row| {
                 let row = TableRow { table: TABLE, row };
                 Ok((row.get("queue")?, row.get("reason")?, row.get("letters")?))
@@ -130,9 +116,7 @@ impl Catalogue {
 }
 
 fn letters(rows: &[AnyRow]) -> Result<Vec<DeadLetter>, CatalogueError> {
-    rows.iter()
-        .map(|row| letter(TableRow { table: TABLE, row }))
-        .collect()
+    rows.iter().map(|row| letter(TableRow { table: TABLE, row })).collect()
 }
 
 fn letter(row: TableRow<'_>) -> Result<DeadLetter, CatalogueError> {

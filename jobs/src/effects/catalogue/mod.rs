@@ -70,10 +70,7 @@ impl Catalogue {
     /// [`CatalogueError::Ping`] when there is none within the acquire timeout.
     pub async fn ping(&self) -> Result<(), CatalogueError> {
         self.timed("ping", async {
-            sqlx::query("SELECT 1")
-                .execute(&self.primary)
-                .await
-                .map_err(CatalogueError::Ping)?;
+            sqlx::query("SELECT 1").execute(&self.primary).await.map_err(CatalogueError::Ping)?;
             Ok(())
         })
         .await
@@ -118,11 +115,7 @@ impl Catalogue {
             .record(elapsed.as_secs_f64());
         if elapsed >= self.slow_query {
             metrics::counter!(metric::DB_SLOW_QUERIES).increment(1);
-            tracing::warn!(
-                query,
-                elapsed_seconds = elapsed.as_secs_f64(),
-                "slow catalogue query"
-            );
+            tracing::warn!(query, elapsed_seconds = elapsed.as_secs_f64(), "slow catalogue query");
         }
         result
     }

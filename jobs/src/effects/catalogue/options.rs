@@ -112,9 +112,7 @@ pub(super) fn sqlite_file(url: &str) -> Result<PathBuf, CatalogueError> {
     }
     match percent_decode_str(path).decode_utf8() {
         Ok(path) => Ok(PathBuf::from(path.as_ref())),
-        Err(_) => Err(CatalogueError::Url {
-            reason: "the path is not UTF-8".into(),
-        }),
+        Err(_) => Err(CatalogueError::Url { reason: "the path is not UTF-8".into() }),
     }
 }
 

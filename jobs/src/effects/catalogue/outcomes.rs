@@ -47,13 +47,8 @@ impl Catalogue {
                 .bind(i64::from(limit))
                 .fetch_all(self.readers())
                 .await
-                .map_err(|source| CatalogueError::Read {
-                    table: TABLE,
-                    source,
-                })?;
-            rows.iter()
-                .map(|row| outcome(TableRow { table: TABLE, row }))
-                .collect()
+                .map_err(|source| CatalogueError::Read { table: TABLE, source })?;
+            rows.iter().map(|row| outcome(TableRow { table: TABLE, row })).collect()
         })
         .await
     }
@@ -64,10 +59,7 @@ fn outcome(row: TableRow<'_>) -> Result<PhotoOutcome, CatalogueError> {
         key: file_key(row)?,
         name: row.get("name")?,
         status: row.parse("status", OutcomeStatus::parse)?,
-        note: Note {
-            reason: row.get("reason")?,
-            hint: row.get("hint")?,
-        },
+        note: Note { reason: row.get("reason")?, hint: row.get("hint")? },
         job_id: row.get("job_id")?,
         at: row.get("at")?,
     })

@@ -50,22 +50,13 @@ impl Catalogue {
         job_id: &str,
         now_ms: i64,
     ) -> Result<PageSummary, CatalogueError> {
-        let files: Page<'_> = page
-            .iter()
-            .map(|file| (text::key(&file.file_id), file))
-            .collect();
+        let files: Page<'_> = page.iter().map(|file| (text::key(&file.file_id), file)).collect();
         if files.is_empty() {
             return Ok(PageSummary::default());
         }
-        let scan = Scan {
-            user_id,
-            provider,
-            job_id,
-            now_ms,
-        };
+        let scan = Scan { user_id, provider, job_id, now_ms };
         // Boxed: the statements' futures are large, and so would be every handler's.
-        self.timed("record_page", Box::pin(self.store(scan, &files)))
-            .await
+        self.timed("record_page", Box::pin(self.store(scan, &files))).await
     }
 
     async fn store(&self, scan: Scan<'_>, files: &Page<'_>) -> Result<PageSummary, CatalogueError> {

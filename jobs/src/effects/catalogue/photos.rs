@@ -55,18 +55,8 @@ impl Catalogue {
                 .bind(i64::from(limit))
                 .fetch_all(self.readers())
                 .await
-                .map_err(|source| CatalogueError::Read {
-                    table: "photos",
-                    source,
-                })?;
-            rows.iter()
-                .map(|row| {
-                    photo(TableRow {
-                        table: "photos",
-                        row,
-                    })
-                })
-                .collect()
+                .map_err(|source| CatalogueError::Read { table: "photos", source })?;
+            rows.iter().map(|row| photo(TableRow { table: "photos", row })).collect()
         })
         .await
     }
@@ -74,16 +64,11 @@ impl Catalogue {
 
 /// The empty text sorts before every provider.
 pub(super) fn page_start(after: Option<&FileKey>) -> (&str, &str) {
-    after.map_or(("", ""), |key| {
-        (key.provider.as_str(), key.file_id.as_str())
-    })
+    after.map_or(("", ""), |key| (key.provider.as_str(), key.file_id.as_str()))
 }
 
 pub(super) fn file_key(row: TableRow<'_>) -> Result<FileKey, CatalogueError> {
-    Ok(FileKey {
-        provider: row.parse("provider", Provider::parse)?,
-        file_id: row.get("file_id")?,
-    })
+    Ok(FileKey { provider: row.parse("provider", Provider::parse)?, file_id: row.get("file_id")? })
 }
 
 fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError> {
@@ -118,9 +103,7 @@ fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError> {
 fn local_time(row: TableRow<'_>) -> Result<Option<NaiveDateTime>, CatalogueError> {
     let text: Option<&str> = row.get("taken_local")?;
     let parse = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S");
-    text.map(parse)
-        .transpose()
-        .map_err(|error| row.broken("taken_local", error))
+    text.map(parse).transpose().map_err(|error| row.broken("taken_local", error))
 }
 
 fn instant(

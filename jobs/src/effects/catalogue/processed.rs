@@ -61,10 +61,7 @@ impl Catalogue {
         }
         // From the primary: a lagging replica would have files read again.
         let rows = query.fetch_all(&self.primary).await;
-        let rows = rows.map_err(|source| CatalogueError::Read {
-            table: TABLE,
-            source,
-        })?;
+        let rows = rows.map_err(|source| CatalogueError::Read { table: TABLE, source })?;
         let row = |row| {
             let row = TableRow { table: TABLE, row };
             Ok((row.get("file_id")?, row.get("source_rev")?))
@@ -89,22 +86,14 @@ pub(super) async fn store(
              WHERE processed_files.source_rev <> excluded.source_rev"
         );
         let mut query = batch::query(sql, chunk.len() == ROWS);
-        query = query
-            .bind(scan.user_id)
-            .bind(scan.provider.as_str())
-            .bind(scan.now_ms);
+        query = query.bind(scan.user_id).bind(scan.provider.as_str()).bind(scan.now_ms);
         for (key, file) in chunk {
-            query = query
-                .bind(key.as_str())
-                .bind(capped(&file.source_rev, LABEL));
+            query = query.bind(key.as_str()).bind(capped(&file.source_rev, LABEL));
         }
         query
             .execute(&mut **transaction)
             .await
-            .map_err(|source| CatalogueError::Write {
-                table: TABLE,
-                source,
-            })?;
+            .map_err(|source| CatalogueError::Write { table: TABLE, source })?;
     }
     Ok(())
 }

@@ -18,9 +18,7 @@ impl<'r> TableRow<'r> {
     where
         T: Decode<'r, Any> + Type<Any>,
     {
-        self.row
-            .try_get(column)
-            .map_err(|error| self.broken(column, error))
+        self.row.try_get(column).map_err(|error| self.broken(column, error))
     }
 
     /// The column's value as something that only this build knows.
@@ -55,10 +53,6 @@ impl<'r> TableRow<'r> {
         column: &'static str,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> CatalogueError {
-        CatalogueError::Decode {
-            table: self.table,
-            column,
-            source: error.into(),
-        }
+        CatalogueError::Decode { table: self.table, column, source: error.into() }
     }
 }

@@ -48,10 +48,7 @@ impl Provider {
         [Self::Folder, Self::S3, Self::Drive]
             .into_iter()
             .find(|provider| provider.as_str() == word)
-            .ok_or_else(|| UnknownWord {
-                what: "provider",
-                word: word.into(),
-            })
+            .ok_or_else(|| UnknownWord { what: "provider", word: word.into() })
     }
 }
 
@@ -69,10 +66,7 @@ impl OutcomeStatus {
         [Self::Flawed, Self::Refused, Self::Failed]
             .into_iter()
             .find(|status| status.as_str() == word)
-            .ok_or_else(|| UnknownWord {
-                what: "status",
-                word: word.into(),
-            })
+            .ok_or_else(|| UnknownWord { what: "status", word: word.into() })
     }
 }
 
@@ -132,7 +126,7 @@ pub struct Note {
 /// What is known of a photo. Everything may be missing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PhotoFacts {
-    /// `jpeg`, `heic`, … Words like this are stored up to 127 characters.
+    /// `JPEG`, `HEIC`, … Words like this are stored up to 127 characters.
     pub format: Option<String>,
     /// Media type.
     pub mime_type: Option<String>,

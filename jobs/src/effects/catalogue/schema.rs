@@ -11,11 +11,8 @@ use super::{Catalogue, CatalogueError};
 
 /// Version, name, SQL. Files that a database has seen are never edited, only followed by new ones.
 /// A migration must leave the schema usable for the previous build, which runs on during a deploy.
-pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "catalogue",
-    include_str!("../../../migrations/0001_catalogue.sql"),
-)];
+pub(super) const MIGRATIONS: &[(i64, &str, &str)] =
+    &[(1, "catalogue", include_str!("../../../migrations/0001_catalogue.sql"))];
 
 /// Where sqlx notes what was applied.
 const APPLIED: &str = "_sqlx_migrations";
@@ -37,11 +34,7 @@ impl Catalogue {
     /// [`CatalogueError::Migrate`] when a migration fails (it is rolled back), or when one was
     /// edited after it had been applied.
     pub async fn migrate(&self) -> Result<MigrationReport, CatalogueError> {
-        let mut pooled = self
-            .primary
-            .acquire()
-            .await
-            .map_err(CatalogueError::Begin)?;
+        let mut pooled = self.primary.acquire().await.map_err(CatalogueError::Begin)?;
         let report = match self.backend {
             Backend::PostgreSql => {
                 // Waiting for the lock or building an index may take longer than a query may.
@@ -77,47 +70,28 @@ impl Catalogue {
             Err(error) if is_missing_table(&error) => Vec::new(),
             Err(error) => return Err(CatalogueError::AppliedMigrations(error.into())),
         };
-        let pending = MIGRATIONS
-            .iter()
-            .filter(|(version, ..)| !applied.contains(version));
-        Ok(pending
-            .map(|&(version, name, _)| file_name(version, name))
-            .collect())
+        let pending = MIGRATIONS.iter().filter(|(version, ..)| !applied.contains(version));
+        Ok(pending.map(|&(version, name, _)| file_name(version, name)).collect())
     }
 }
 
 async fn apply_pending(connection: &mut AnyConnection) -> Result<MigrationReport, CatalogueError> {
     let listed = CatalogueError::AppliedMigrations;
     connection.lock().await.map_err(listed)?;
-    connection
-        .ensure_migrations_table(APPLIED)
-        .await
-        .map_err(listed)?;
-    let applied = connection
-        .list_applied_migrations(APPLIED)
-        .await
-        .map_err(listed)?;
-    let applied: BTreeMap<_, _> = applied
-        .into_iter()
-        .map(|m| (m.version, m.checksum))
-        .collect();
+    connection.ensure_migrations_table(APPLIED).await.map_err(listed)?;
+    let applied = connection.list_applied_migrations(APPLIED).await.map_err(listed)?;
+    let applied: BTreeMap<_, _> = applied.into_iter().map(|m| (m.version, m.checksum)).collect();
 
     let mut report = MigrationReport::default();
     for &(version, name, sql) in MIGRATIONS {
-        let failed = |source| CatalogueError::Migrate {
-            name: file_name(version, name),
-            source,
-        };
+        let failed = |source| CatalogueError::Migrate { name: file_name(version, name), source };
         let kind = MigrationType::Simple;
         let migration = Migration::new(version, name.into(), kind, sql.into_sql_str(), false);
         match applied.get(&version) {
             Some(checksum) if *checksum == migration.checksum => report.known += 1,
             Some(_) => return Err(failed(MigrateError::VersionMismatch(version))),
             None => {
-                connection
-                    .apply(APPLIED, &migration)
-                    .await
-                    .map_err(failed)?;
+                connection.apply(APPLIED, &migration).await.map_err(failed)?;
                 report.applied.push(file_name(version, name));
             }
         }

@@ -61,20 +61,11 @@ impl Catalogue {
                         ORDER BY files DESC, status, reason LIMIT $2";
         self.timed("summary", async {
             let mut summary = CatalogueSummary::default();
-            for row in &self
-                .counts("photos", sqlx::query(photos).bind(user_id))
-                .await?
-            {
-                summary.add_format(TableRow {
-                    table: "photos",
-                    row,
-                })?;
+            for row in &self.counts("photos", sqlx::query(photos).bind(user_id)).await? {
+                summary.add_format(TableRow { table: "photos", row })?;
             }
             let table = "photo_outcomes";
-            for row in &self
-                .counts(table, sqlx::query(statuses).bind(user_id))
-                .await?
-            {
+            for row in &self.counts(table, sqlx::query(statuses).bind(user_id)).await? {
                 summary.add_status(TableRow { table, row })?;
             }
             let frequent = sqlx::query(frequent).bind(user_id).bind(i64::from(reasons));

@@ -23,10 +23,7 @@ const KEY_BYTES: usize = 1_024;
 
 /// Without NUL and not longer than `limit` characters.
 pub(super) fn capped(text: &str, limit: usize) -> String {
-    let end = text
-        .char_indices()
-        .nth(limit)
-        .map_or(text.len(), |(end, _)| end);
+    let end = text.char_indices().nth(limit).map_or(text.len(), |(end, _)| end);
     without_nul(&text[..end])
 }
 
@@ -60,10 +57,8 @@ pub(super) fn sha256_hex(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-            hex
-        })
+    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
+        hex
+    })
 }

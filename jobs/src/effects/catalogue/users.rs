@@ -11,11 +11,7 @@ impl Catalogue {
     /// [`CatalogueError::Write`].
     pub async fn ensure_user(&self, user_id: i64, now_ms: i64) -> Result<(), CatalogueError> {
         self.timed("ensure_user", async {
-            let mut connection = self
-                .primary
-                .acquire()
-                .await
-                .map_err(CatalogueError::Begin)?;
+            let mut connection = self.primary.acquire().await.map_err(CatalogueError::Begin)?;
             ensure(&mut connection, user_id, now_ms).await
         })
         .await
@@ -34,9 +30,6 @@ pub(super) async fn ensure(
     .bind(now_ms)
     .execute(connection)
     .await
-    .map_err(|source| CatalogueError::Write {
-        table: "users",
-        source,
-    })?;
+    .map_err(|source| CatalogueError::Write { table: "users", source })?;
     Ok(())
 }

@@ -40,9 +40,7 @@ impl Folder {
             let mut found = Vec::new();
             walk(&folder, &folder, &prefix, &mut found).map_err(|e| passing("list", &bucket, e))?;
             found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            let rest = found
-                .into_iter()
-                .filter(|o| after.as_ref().is_none_or(|a| o.key > *a));
+            let rest = found.into_iter().filter(|o| after.as_ref().is_none_or(|a| o.key > *a));
             Ok(rest.take(limit).collect())
         })
         .await
@@ -74,31 +72,19 @@ impl Folder {
 
     fn bucket(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
         let plain = !bucket.contains(['/', '\\']);
-        if plain {
-            inside(&self.root, bucket)
-        } else {
-            Err(name(bucket))
-        }
+        if plain { inside(&self.root, bucket) } else { Err(name(bucket)) }
     }
 }
 
 /// A path below `folder`; names that lead elsewhere are refused.
 fn inside(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
     let relative = Path::new(key);
-    let normal = relative
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    if key.is_empty() || !normal {
-        Err(name(key))
-    } else {
-        Ok(folder.join(relative))
-    }
+    let normal = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    if key.is_empty() || !normal { Err(name(key)) } else { Ok(folder.join(relative)) }
 }
 
 fn name(name: &str) -> ObjectError {
-    ObjectError::Name {
-        name: name.to_owned(),
-    }
+    ObjectError::Name { name: name.to_owned() }
 }
 
 fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) -> io::Result<()> {
@@ -115,10 +101,7 @@ fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) ->
             };
             if key.starts_with(prefix) {
                 let meta = entry.metadata()?;
-                let changed = meta
-                    .modified()?
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let changed = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
                 found.push(ObjectInfo {
                     key: key.to_owned(),
                     bytes: meta.len(),
@@ -141,11 +124,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn passing(step: &'static str, bucket: &str, error: impl Into<anyhow::Error>) -> ObjectError {
-    ObjectError::Passing {
-        step,
-        bucket: bucket.to_owned(),
-        source: error.into(),
-    }
+    ObjectError::Passing { step, bucket: bucket.to_owned(), source: error.into() }
 }
 
 #[cfg(test)]
@@ -161,18 +140,9 @@ mod tests {
         }
         let store = Folder::new(temp.path().to_path_buf());
         let keys = |page: Vec<ObjectInfo>| page.into_iter().map(|o| o.key).collect::<Vec<_>>();
-        assert_eq!(
-            keys(store.list("photos", "", None, 2).await.unwrap()),
-            ["2019/x", "2019/y"]
-        );
-        assert_eq!(
-            keys(store.list("photos", "", Some("2019/y"), 2).await.unwrap()),
-            ["a"]
-        );
-        assert_eq!(
-            keys(store.list("photos", "2019/", None, 9).await.unwrap()).len(),
-            2
-        );
+        assert_eq!(keys(store.list("photos", "", None, 2).await.unwrap()), ["2019/x", "2019/y"]);
+        assert_eq!(keys(store.list("photos", "", Some("2019/y"), 2).await.unwrap()), ["a"]);
+        assert_eq!(keys(store.list("photos", "2019/", None, 9).await.unwrap()).len(), 2);
         assert_eq!(store.read("photos", "a", 8..20).await.unwrap(), b"89");
         for (bucket, key, expected) in [
             ("photos", "b", "has no object `b`"),

@@ -35,9 +35,7 @@ pub struct S3Settings {
 
 impl std::fmt::Debug for S3Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("S3Settings")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
+        f.debug_struct("S3Settings").field("endpoint", &self.endpoint).finish_non_exhaustive()
     }
 }
 
@@ -50,22 +48,15 @@ pub struct S3 {
 
 impl S3 {
     pub(super) fn open(settings: &S3Settings) -> Result<Self, ObjectError> {
-        let known = ["http://", "https://"]
-            .iter()
-            .any(|s| settings.endpoint.starts_with(s));
+        let known = ["http://", "https://"].iter().any(|s| settings.endpoint.starts_with(s));
         if !known {
-            return Err(ObjectError::Endpoint {
-                endpoint: settings.endpoint.clone(),
-            });
+            return Err(ObjectError::Endpoint { endpoint: settings.endpoint.clone() });
         }
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
-        let timeout = if settings.timeout.is_zero() {
-            super::DEFAULT_TIMEOUT
-        } else {
-            settings.timeout
-        };
+        let timeout =
+            if settings.timeout.is_zero() { super::DEFAULT_TIMEOUT } else { settings.timeout };
         let keys = Credentials::new(
             &settings.access_key_id,
             &settings.secret_access_key,
@@ -88,10 +79,7 @@ impl S3 {
             )
             .http_client(http)
             .build();
-        Ok(Self {
-            client: Client::from_conf(config),
-            endpoint: settings.endpoint.clone(),
-        })
+        Ok(Self { client: Client::from_conf(config), endpoint: settings.endpoint.clone() })
     }
 
     pub(super) async fn list(
@@ -116,11 +104,7 @@ impl S3 {
                 key: object.key()?.to_owned(),
                 bytes: u64::try_from(object.size().unwrap_or(0)).unwrap_or(0),
                 // Quoted on the wire. Not an MD5 for multipart uploads, but it changes all the same.
-                revision: object
-                    .e_tag()
-                    .unwrap_or_default()
-                    .trim_matches('"')
-                    .to_owned(),
+                revision: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
             })
         };
         Ok(page.contents().iter().filter_map(object).collect())
@@ -141,21 +125,15 @@ impl S3 {
             .send()
             .await
             .map_err(|error| classify("read", bucket, key, &error))?;
-        let body = answer
-            .body
-            .collect()
-            .await
-            .map_err(|error| ObjectError::Passing {
-                step: "read",
-                bucket: bucket.to_owned(),
-                source: error.into(),
-            })?;
+        let body = answer.body.collect().await.map_err(|error| ObjectError::Passing {
+            step: "read",
+            bucket: bucket.to_owned(),
+            source: error.into(),
+        })?;
         let mut bytes = body.to_vec();
         // A store that ignores `Range` sends everything from the start.
         if answer.content_range.is_none() {
-            let start = usize::try_from(range.start)
-                .unwrap_or(usize::MAX)
-                .min(bytes.len());
+            let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(bytes.len());
             bytes.drain(..start);
         }
         bytes.truncate(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
@@ -165,19 +143,12 @@ impl S3 {
     pub(super) async fn probe(&self) -> Result<String, ObjectError> {
         let listed = self.client.list_buckets().send().await;
         match listed.map_err(|error| classify("list the buckets", "*", "", &error)) {
-            Ok(buckets) => Ok(format!(
-                "{}, {} buckets",
-                self.endpoint,
-                buckets.buckets().len()
-            )),
+            Ok(buckets) => Ok(format!("{}, {} buckets", self.endpoint, buckets.buckets().len())),
             // Many keys may not list buckets; the store answered and knows them.
             Err(ObjectError::Denied { source, .. })
                 if source.to_string().contains("AccessDenied") =>
             {
-                Ok(format!(
-                    "{}, buckets not listable with this key",
-                    self.endpoint
-                ))
+                Ok(format!("{}, buckets not listable with this key", self.endpoint))
             }
             Err(error) => Err(error),
         }
@@ -199,22 +170,14 @@ where
     let told = || anyhow::anyhow!("{}", DisplayErrorContext(error));
     match code.as_str() {
         "NoSuchBucket" => ObjectError::NoBucket { bucket },
-        "NoSuchKey" => ObjectError::NoObject {
-            bucket,
-            key: key.to_owned(),
-        },
+        "NoSuchKey" => ObjectError::NoObject { bucket, key: key.to_owned() },
         "InvalidBucketName" => ObjectError::Name { name: bucket },
         "AccessDenied"
         | "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
-        | "AuthorizationHeaderMalformed" => ObjectError::Denied {
-            bucket,
-            source: anyhow::anyhow!("{code}"),
-        },
-        _ => ObjectError::Passing {
-            step,
-            bucket,
-            source: told(),
-        },
+        | "AuthorizationHeaderMalformed" => {
+            ObjectError::Denied { bucket, source: anyhow::anyhow!("{code}") }
+        }
+        _ => ObjectError::Passing { step, bucket, source: told() },
     }
 }

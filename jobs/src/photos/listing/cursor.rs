@@ -19,8 +19,7 @@ pub(in crate::photos) enum Cursor {
 
 /// A path as text; bytes that are no UTF-8 are percent-encoded.
 pub(super) fn shown(path: &Path) -> String {
-    path.to_str()
-        .map_or_else(|| escaped(path.as_os_str()), str::to_owned)
+    path.to_str().map_or_else(|| escaped(path.as_os_str()), str::to_owned)
 }
 
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
@@ -33,10 +32,7 @@ pub(super) fn escaped(text: &OsStr) -> String {
 }
 
 pub(super) fn encode(folder: &Path, name: &OsStr) -> Cursor {
-    Cursor::File {
-        folder: escaped(folder.as_os_str()),
-        name: escaped(name),
-    }
+    Cursor::File { folder: escaped(folder.as_os_str()), name: escaped(name) }
 }
 
 pub(super) fn decode(cursor: &Cursor) -> Option<(PathBuf, OsString)> {

@@ -25,10 +25,7 @@ pub(super) fn walk(
     let mut last = None;
     for entry in FolderWalk::new(folder) {
         // Path order is walk order: it compares part by part.
-        if done
-            .as_ref()
-            .is_some_and(|(folder, _)| entry.folder < *folder)
-        {
+        if done.as_ref().is_some_and(|(folder, _)| entry.folder < *folder) {
             continue;
         }
         if let Err(error) = &entry.files {
@@ -48,12 +45,7 @@ pub(super) fn walk(
             last = Some(encode(&entry.folder, name));
             if items.len() == size
                 && let Some(cursor) = last.take()
-                && pages
-                    .blocking_send(Page {
-                        items: std::mem::take(&mut items),
-                        cursor,
-                    })
-                    .is_err()
+                && pages.blocking_send(Page { items: std::mem::take(&mut items), cursor }).is_err()
             {
                 return;
             }
@@ -67,33 +59,21 @@ pub(super) fn walk(
 
 /// Photo name → sidecar name, of one folder.
 fn sidecars_in(entry: &Entry) -> HashMap<String, String> {
-    let names: Vec<&str> = entry
-        .files
-        .iter()
-        .flatten()
-        .filter_map(|name| name.to_str())
-        .collect();
+    let names: Vec<&str> = entry.files.iter().flatten().filter_map(|name| name.to_str()).collect();
     let is_json = |name: &&str| {
-        name.rsplit_once('.')
-            .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("json"))
+        name.rsplit_once('.').is_some_and(|(_, ending)| ending.eq_ignore_ascii_case("json"))
     };
     let sidecars: Vec<&str> = names.iter().copied().filter(is_json).collect();
     if sidecars.is_empty() {
         return HashMap::new();
     }
-    let photos: Vec<&str> = names
-        .into_iter()
-        .filter(|name| is_photo_name(name))
-        .collect();
+    let photos: Vec<&str> = names.into_iter().filter(|name| is_photo_name(name)).collect();
     takeout::pair(&photos, &sidecars)
 }
 
 fn item_of_file(folder: &Path, name: &OsStr, sidecars: &HashMap<String, String>) -> Item {
     let path = folder.join(name);
-    let sidecar = name
-        .to_str()
-        .and_then(|name| sidecars.get(name))
-        .map(|name| folder.join(name));
+    let sidecar = name.to_str().and_then(|name| sidecars.get(name)).map(|name| folder.join(name));
     match revision(&path, sidecar.as_deref()) {
         Ok(revision) => Item {
             file_id: shown(&path),
@@ -108,11 +88,7 @@ fn item_of_file(folder: &Path, name: &OsStr, sidecars: &HashMap<String, String>)
 fn unreadable(path: &Path, reason: &str) -> Item {
     Item {
         file_id: shown(path),
-        name: path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         revision: String::new(),
         place: Place::Nowhere(reason.to_owned()),
     }
@@ -123,10 +99,7 @@ fn revision(path: &Path, sidecar: Option<&Path>) -> std::io::Result<String> {
     let mut revision = READER.to_owned();
     for path in std::iter::once(path).chain(sidecar) {
         let meta = path.metadata()?;
-        let changed = meta
-            .modified()?
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let changed = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = write!(revision, ":{}-{}", meta.len(), changed.as_nanos());
     }

@@ -74,9 +74,7 @@ pub(super) fn counted_photo(name: &str) -> Option<Counted> {
 
 /// Every way to read a photo's name: its counter may also be a part of the title.
 pub(super) fn readings(name: &str) -> Vec<Counted> {
-    std::iter::once((name.to_owned(), 0))
-        .chain(counted_photo(name))
-        .collect()
+    std::iter::once((name.to_owned(), 0)).chain(counted_photo(name)).collect()
 }
 
 /// The original's name in every reading, if this is the name of an edited copy.
@@ -120,9 +118,7 @@ pub(super) fn sidecar_readings(name: &str) -> Vec<Counted> {
         return Vec::new();
     }
     let counted = split_counter(base).map(|(rest, counter)| (rest.to_owned(), counter));
-    std::iter::once((base.to_owned(), 0))
-        .chain(counted)
-        .collect()
+    std::iter::once((base.to_owned(), 0)).chain(counted).collect()
 }
 
 /// The title in a sidecar's name that ends with [`SUPPLEMENT`], and whether that is whole.

@@ -39,24 +39,20 @@ enum Owner<'n> {
 pub(crate) fn pair(photos: &[&str], sidecars: &[&str]) -> HashMap<String, String> {
     let mut pairing = Pairing::of(sidecars);
     let photos: BTreeSet<&str> = photos.iter().copied().collect();
-    let (edited, originals): (Vec<_>, Vec<_>) = photos
-        .into_iter()
-        .partition(|photo| !originals_of_edited(photo).is_empty());
+    let (edited, originals): (Vec<_>, Vec<_>) =
+        photos.into_iter().partition(|photo| !originals_of_edited(photo).is_empty());
 
     // Somebody may have called a photo "-edited" themselves; then it has a sidecar of its own.
     let everything: Vec<_> = originals.iter().chain(&edited).copied().collect();
     let open = pairing.claim(everything, Fit::Supplemented);
     let open = pairing.claim(open, Fit::Plain);
-    let (edited, open): (Vec<_>, Vec<_>) = open
-        .into_iter()
-        .partition(|photo| edited.binary_search(photo).is_ok());
+    let (edited, open): (Vec<_>, Vec<_>) =
+        open.into_iter().partition(|photo| edited.binary_search(photo).is_ok());
     let open = pairing.claim(open, Fit::Cut);
     pairing.claim(open, Fit::Stem);
 
-    let own_titles: Vec<_> = edited
-        .into_iter()
-        .filter(|photo| !pairing.share_with_edited(photo))
-        .collect();
+    let own_titles: Vec<_> =
+        edited.into_iter().filter(|photo| !pairing.share_with_edited(photo)).collect();
     let open = pairing.claim(own_titles, Fit::Cut);
     pairing.claim(open, Fit::Stem);
     let owned = |(photo, sidecar): (&str, &str)| (photo.to_owned(), sidecar.to_owned());
@@ -89,11 +85,7 @@ impl<'n> Pairing<'n> {
                     pairing.add_title(title, counter, fit, sidecar);
                 }
                 if is_cut(&base) {
-                    pairing
-                        .cut
-                        .entry((base.clone(), counter))
-                        .or_default()
-                        .push(sidecar);
+                    pairing.cut.entry((base.clone(), counter)).or_default().push(sidecar);
                 }
                 pairing.add_title(&base, counter, Fit::Plain, sidecar);
             }
@@ -104,15 +96,9 @@ impl<'n> Pairing<'n> {
     fn add_title(&mut self, title: &str, counter: u32, fit: Fit, sidecar: &'n str) {
         let (stem, extension) = split(title);
         if !extension.is_empty() {
-            self.stems
-                .entry((stem.to_owned(), counter))
-                .or_default()
-                .push(sidecar);
+            self.stems.entry((stem.to_owned(), counter)).or_default().push(sidecar);
         }
-        self.titled
-            .entry((title.to_owned(), counter))
-            .or_default()
-            .push((fit, sidecar));
+        self.titled.entry((title.to_owned(), counter)).or_default().push((fit, sidecar));
     }
 
     /// Gives each of these photos the one sidecar that fits so and has no owner yet. Answers the
@@ -149,13 +135,7 @@ impl<'n> Pairing<'n> {
     /// Gives an edited copy its original's sidecar. Answers whether it did, or must not.
     fn share_with_edited(&mut self, photo: &'n str) -> bool {
         let originals = originals_of_edited(photo);
-        let fits = [
-            Fit::Supplemented,
-            Fit::Plain,
-            Fit::Cut,
-            Fit::Stem,
-            Fit::OtherExtension,
-        ];
+        let fits = [Fit::Supplemented, Fit::Plain, Fit::Cut, Fit::Stem, Fit::OtherExtension];
         for fit in fits {
             let mut candidates = self.candidates(&originals, fit);
             if fit == Fit::Cut {
@@ -181,9 +161,7 @@ impl<'n> Pairing<'n> {
             Some(Owner::Contested) => false,
             Some(Owner::Photo(owner)) => readings(owner).iter().any(|(owner, counter)| {
                 let same = |name: &str| split(name).0 == split(owner).0;
-                originals
-                    .iter()
-                    .any(|(name, other)| counter == other && same(name))
+                originals.iter().any(|(name, other)| counter == other && same(name))
             }),
         }
     }
@@ -194,16 +172,8 @@ impl<'n> Pairing<'n> {
             let (stem, extension) = split(name);
             match fit {
                 Fit::Supplemented | Fit::Plain | Fit::Cut => {
-                    let titled = self
-                        .titled
-                        .get(&(name.clone(), *counter))
-                        .into_iter()
-                        .flatten();
-                    found.extend(
-                        titled
-                            .filter(|(has, _)| *has == fit)
-                            .map(|(_, sidecar)| sidecar),
-                    );
+                    let titled = self.titled.get(&(name.clone(), *counter)).into_iter().flatten();
+                    found.extend(titled.filter(|(has, _)| *has == fit).map(|(_, sidecar)| sidecar));
                 }
                 Fit::Stem if extension.is_empty() => {}
                 Fit::Stem => {

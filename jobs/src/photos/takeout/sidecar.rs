@@ -102,10 +102,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Sidecar, SidecarError> {
     let time = raw.photo_taken_time.ok_or(SidecarError::NotAPhoto)?;
     Ok(Sidecar {
         taken_at: time.timestamp.map(instant).transpose()?.flatten(),
-        place: [raw.geo_data, raw.geo_data_exif]
-            .iter()
-            .flatten()
-            .find_map(place),
+        place: [raw.geo_data, raw.geo_data_exif].iter().flatten().find_map(place),
         title: raw.title.filter(|title| !title.is_empty()),
     })
 }
@@ -118,9 +115,7 @@ fn instant(timestamp: Timestamp) -> Result<Option<DateTime<Utc>>, SidecarError> 
     if seconds == 0 {
         return Ok(None);
     }
-    DateTime::from_timestamp(seconds, 0)
-        .map(Some)
-        .ok_or(SidecarError::Time)
+    DateTime::from_timestamp(seconds, 0).map(Some).ok_or(SidecarError::Time)
 }
 
 fn place(raw: &RawPlace) -> Option<(f64, f64)> {

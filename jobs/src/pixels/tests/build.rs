@@ -22,19 +22,11 @@ pub(super) struct Tiff<'a> {
 
 impl Tiff<'_> {
     fn long(&self, out: &mut Vec<u8>, value: u32) {
-        out.extend(if self.little {
-            value.to_le_bytes()
-        } else {
-            value.to_be_bytes()
-        });
+        out.extend(if self.little { value.to_le_bytes() } else { value.to_be_bytes() });
     }
 
     fn short(&self, out: &mut Vec<u8>, value: u16) {
-        out.extend(if self.little {
-            value.to_le_bytes()
-        } else {
-            value.to_be_bytes()
-        });
+        out.extend(if self.little { value.to_le_bytes() } else { value.to_be_bytes() });
     }
 
     fn value(&self, value: &Value<'_>) -> (u16, u32, Vec<u8>) {
@@ -69,15 +61,9 @@ impl Tiff<'_> {
 
     /// Header, main directory at byte 8, EXIF, GPS, and each one's values behind it.
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let mut out = if self.little {
-            b"II\x2A\0".to_vec()
-        } else {
-            b"MM\0\x2A".to_vec()
-        };
+        let mut out = if self.little { b"II\x2A\0".to_vec() } else { b"MM\0\x2A".to_vec() };
         self.long(&mut out, 8);
-        let exif_at = 8 + self
-            .directory(self.main, &[(0x8769, 0), (0x8825, 0)], 8)
-            .len();
+        let exif_at = 8 + self.directory(self.main, &[(0x8769, 0), (0x8825, 0)], 8).len();
         let gps_at = exif_at + self.directory(self.exif, &[], exif_at).len();
         out.extend(self.directory(self.main, &[(0x8769, exif_at), (0x8825, gps_at)], 8));
         out.extend(self.directory(self.exif, &[], exif_at));
@@ -137,25 +123,14 @@ pub(super) fn jpeg(segments: &[(u8, &[u8])], (width, height): (u16, u16), scan: 
 
 /// A JPEG whose only segment is this EXIF block.
 pub(super) fn exif_jpeg(block: &[u8]) -> Vec<u8> {
-    jpeg(
-        &[(0xE1, &[b"Exif\0\0", block].concat())],
-        (40, 30),
-        &[1, 2, 3],
-    )
+    jpeg(&[(0xE1, &[b"Exif\0\0", block].concat())], (40, 30), &[1, 2, 3])
 }
 
 /// A PNG of a header, these chunks, and an end. Checksums are not looked at.
 pub(super) fn png((width, height): (u32, u32), chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     let mut out = b"\x89PNG\r\n\x1A\n".to_vec();
-    let header = [
-        &width.to_be_bytes()[..],
-        &height.to_be_bytes(),
-        &[8, 2, 0, 0, 0],
-    ]
-    .concat();
-    let all = [(b"IHDR", &header[..])]
-        .into_iter()
-        .chain(chunks.iter().copied());
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 2, 0, 0, 0]].concat();
+    let all = [(b"IHDR", &header[..])].into_iter().chain(chunks.iter().copied());
     for (name, data) in all.chain([(b"IEND", &[][..])]) {
         out.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
         out.extend(name);
@@ -174,12 +149,7 @@ pub(super) fn webp(chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
         body.extend(*data);
         body.resize(body.len().next_multiple_of(2), 0);
     }
-    [
-        b"RIFF",
-        &u32::try_from(body.len()).unwrap().to_le_bytes()[..],
-        &body,
-    ]
-    .concat()
+    [b"RIFF", &u32::try_from(body.len()).unwrap().to_le_bytes()[..], &body].concat()
 }
 
 /// A box of ISO-BMFF.
@@ -194,16 +164,10 @@ pub(super) fn heic(brand: [u8; 4], (width, height): (u32, u32), exif: &[u8]) -> 
     let full = &[0, 0, 0, 0][..];
     let item = |id: u8, kind: &[u8; 4]| boxed(*b"infe", &[&[2, 0, 0, 0, 0, id, 0, 0], kind, &[0]]);
     let exif_len = u32::try_from(exif.len() + 4).unwrap().to_be_bytes();
-    let ispe = boxed(
-        *b"ispe",
-        &[full, &width.to_be_bytes(), &height.to_be_bytes()],
-    );
+    let ispe = boxed(*b"ispe", &[full, &width.to_be_bytes(), &height.to_be_bytes()]);
     let meta = [
         boxed(*b"pitm", &[full, &[0, 1]]),
-        boxed(
-            *b"iinf",
-            &[full, &[0, 2], &item(1, b"hvc1"), &item(2, b"Exif")],
-        ),
+        boxed(*b"iinf", &[full, &[0, 2], &item(1, b"hvc1"), &item(2, b"Exif")]),
         boxed(
             *b"iloc",
             &[

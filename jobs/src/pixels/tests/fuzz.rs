@@ -17,10 +17,7 @@ fn samples() -> Vec<Vec<u8>> {
                 (0x0111, Value::Long(8)),
                 (0x0117, Value::Long(20)),
             ],
-            exif: &[
-                (0x9003, Value::Text("2008:05:30 15:56:01")),
-                (0x9011, Value::Text("+05:30")),
-            ],
+            exif: &[(0x9003, Value::Text("2008:05:30 15:56:01")), (0x9011, Value::Text("+05:30"))],
             gps: &[
                 (1, Value::Text("N")),
                 (2, Value::Ratio(lat)),
@@ -34,11 +31,8 @@ fn samples() -> Vec<Vec<u8>> {
     };
     let block = tiff(true);
     let vp8x = [8, 0, 0, 0, 39, 0, 0, 29, 0, 0];
-    let gif = [
-        b"GIF89a",
-        &[4, 0, 3, 0, 0x80, 0, 0, 1, 2, 3, 4, 5, 6][..],
-        b"!\xF9\x01\0\0,\0\0\0\0",
-    ];
+    let gif =
+        [b"GIF89a", &[4, 0, 3, 0, 0x80, 0, 0, 1, 2, 3, 4, 5, 6][..], b"!\xF9\x01\0\0,\0\0\0\0"];
     vec![
         exif_jpeg(&block),
         png((40, 30), &[(b"IDAT", &[9; 20]), (b"eXIf", &block)]),
@@ -47,13 +41,8 @@ fn samples() -> Vec<Vec<u8>> {
         heic(*b"avif", (40, 30), &tiff(false)),
         tiff(false),
         [&gif.concat()[..], &[4, 0, 3, 0, 0, 2, 1, 7, 0, 0x3B]].concat(),
-        [
-            b"BM",
-            &[0; 8][..],
-            &[54, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0],
-            &[0; 60],
-        ]
-        .concat(),
+        [b"BM", &[0; 8][..], &[54, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0], &[0; 60]]
+            .concat(),
     ]
 }
 
@@ -73,15 +62,7 @@ fn cut_anywhere() {
 fn flipped_anywhere() {
     for sample in samples() {
         for at in 0..sample.len() {
-            for value in [
-                0,
-                1,
-                0x7F,
-                0x80,
-                0xFF,
-                sample[at].wrapping_add(1),
-                sample[at] ^ 0x20,
-            ] {
+            for value in [0, 1, 0x7F, 0x80, 0xFF, sample[at].wrapping_add(1), sample[at] ^ 0x20] {
                 let mut file = sample.clone();
                 file[at] = value;
                 try_out(&file);
@@ -95,9 +76,8 @@ fn overwritten_at_random() {
     // A linear congruential generator: the same numbers in every run.
     let mut state = 1_u64;
     let mut random = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
     for sample in samples() {

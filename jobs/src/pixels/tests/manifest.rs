@@ -32,9 +32,7 @@ fn fields(line: &str) -> Vec<String> {
 fn rows(manifest: &str) -> Vec<HashMap<String, String>> {
     let mut lines = manifest.lines().map(fields);
     let names = lines.next().unwrap();
-    lines
-        .map(|line| names.iter().cloned().zip(line).collect())
-        .collect()
+    lines.map(|line| names.iter().cloned().zip(line).collect()).collect()
 }
 
 /// Every difference between a good file and its row.
@@ -64,31 +62,14 @@ fn compare(row: &HashMap<String, String>, bytes: &[u8]) -> Vec<String> {
         ("format", picture.format == format),
         ("width", picture.width.to_string() == row["width"]),
         ("height", picture.height.to_string() == row["height"]),
-        (
-            "datetime",
-            picture.taken.as_ref().map(|taken| taken.local) == datetime,
-        ),
-        (
-            "latitude",
-            near(picture.place.map(|place| place.lat), parse("lat")),
-        ),
-        (
-            "longitude",
-            near(picture.place.map(|place| place.lon), parse("lon")),
-        ),
-        (
-            "orientation",
-            picture.orientation == row["orientation"].parse().ok(),
-        ),
-        (
-            "flaws",
-            wrong(bytes, name).is_empty() != (name == HALF_A_POSITION),
-        ),
+        ("datetime", picture.taken.as_ref().map(|taken| taken.local) == datetime),
+        ("latitude", near(picture.place.map(|place| place.lat), parse("lat"))),
+        ("longitude", near(picture.place.map(|place| place.lon), parse("lon"))),
+        ("orientation", picture.orientation == row["orientation"].parse().ok()),
+        ("flaws", wrong(bytes, name).is_empty() != (name == HALF_A_POSITION)),
     ];
     let differ = checks.into_iter().filter(|(_, agrees)| !agrees);
-    differ
-        .map(|(what, _)| format!("{name}: {what}: {picture:?}, {row:?}"))
-        .collect()
+    differ.map(|(what, _)| format!("{name}: {what}: {picture:?}, {row:?}")).collect()
 }
 
 #[test]
@@ -115,10 +96,7 @@ fn agrees_with_the_manifest() {
         }
         assert!(begun.elapsed() < PATIENCE, "{name}: {:?}", begun.elapsed());
     }
-    println!(
-        "{good} intact and {bad} malformed files, {} differences",
-        differences.len()
-    );
+    println!("{good} intact and {bad} malformed files, {} differences", differences.len());
     assert!(differences.is_empty(), "{differences:#?}");
     assert!(good > 100 && bad > 30, "{good}, {bad}");
 }

@@ -20,10 +20,7 @@ fn look(file: &[u8], name: &str) -> Result<Probe, Refusal> {
             Step::Picture(picture) => return Ok(*picture),
             Step::Refused(refusal) => return Err(refusal),
         };
-        assert!(
-            range.start < range.end && range.end <= file.len() as u64,
-            "{name}: {range:?}"
-        );
+        assert!(range.start < range.end && range.end <= file.len() as u64, "{name}: {range:?}");
         total += range.end - range.start;
         let bytes = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
         head.insert(range.start, file[bytes].to_vec());

@@ -14,9 +14,7 @@ fn walked(file: &[u8], format: Format) -> Option<Flaw> {
 }
 
 fn damage(file: &[u8]) -> String {
-    walked(file, Format::Jpeg)
-        .map(|flaw| flaw.to_string())
-        .unwrap_or_default()
+    walked(file, Format::Jpeg).map(|flaw| flaw.to_string()).unwrap_or_default()
 }
 
 /// A progressive frame of one component, for several scans.
@@ -92,8 +90,5 @@ fn pngs_are_walked_to_their_end() {
     file.extend(b"anything");
     assert_eq!(walked(&file, Format::Png), None);
     file[38] = 0;
-    assert!(matches!(
-        walked(&file, Format::Png),
-        Some(Flaw::Damaged { at: 33, .. })
-    ));
+    assert!(matches!(walked(&file, Format::Png), Some(Flaw::Damaged { at: 33, .. })));
 }

@@ -13,10 +13,8 @@ pub(super) async fn store(
     scan: Scan<'_>,
     files: &Page<'_>,
 ) -> Result<(), CatalogueError> {
-    let notes: Vec<_> = files
-        .iter()
-        .filter_map(|(key, file)| Some((key, *file, file.verdict.note()?)))
-        .collect();
+    let notes: Vec<_> =
+        files.iter().filter_map(|(key, file)| Some((key, *file, file.verdict.note()?))).collect();
     for chunk in notes.chunks(ROWS) {
         let values = batch::rows(chunk.len(), 5, 5, "$1, $2, ", ", $3, $4");
         // The same finding keeps the job and the time of the scan that found it first.
@@ -76,8 +74,5 @@ pub(super) async fn clear(
 }
 
 fn written(source: sqlx::Error) -> CatalogueError {
-    CatalogueError::Write {
-        table: "photo_outcomes",
-        source,
-    }
+    CatalogueError::Write { table: "photo_outcomes", source }
 }

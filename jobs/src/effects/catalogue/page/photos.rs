@@ -41,10 +41,8 @@ pub(super) async fn store(
         excluded.camera_model, excluded.source_rev) \
         RETURNING CASE WHEN created_at = updated_at THEN 1 ELSE 0 END AS inserted";
 
-    let photos: Vec<_> = files
-        .iter()
-        .filter_map(|(key, file)| Some((key, *file, file.verdict.facts()?)))
-        .collect();
+    let photos: Vec<_> =
+        files.iter().filter_map(|(key, file)| Some((key, *file, file.verdict.facts()?))).collect();
     let mut summary = PageSummary::default();
     for chunk in photos.chunks(ROWS) {
         let values = batch::rows(chunk.len(), 4, 19, "$1, $2, ", ", $3, $3");
@@ -55,10 +53,7 @@ pub(super) async fn store(
              updated_at) VALUES {values}{CONFLICT}"
         );
         let mut query = batch::query(sql, chunk.len() == ROWS);
-        query = query
-            .bind(scan.user_id)
-            .bind(scan.provider.as_str())
-            .bind(scan.now_ms);
+        query = query.bind(scan.user_id).bind(scan.provider.as_str()).bind(scan.now_ms);
         for (key, file, facts) in chunk {
             query = query
                 .bind(key.as_str())
@@ -81,17 +76,11 @@ fn bind_facts<'q>(query: AnyQuery<'q>, facts: &PhotoFacts) -> AnyQuery<'q> {
     let word = |text: &Option<String>| capped_option(text.as_ref(), WORD);
     let label = |text: &Option<String>| capped_option(text.as_ref(), LABEL);
     let millis = |time: Option<DateTime<Utc>>| time.map(|time| time.timestamp_millis());
-    let local = facts
-        .taken_local
-        .map(|local| local.format("%Y-%m-%dT%H:%M:%S").to_string());
+    let local = facts.taken_local.map(|local| local.format("%Y-%m-%dT%H:%M:%S").to_string());
     let query = query
         .bind(word(&facts.format))
         .bind(word(&facts.mime_type))
-        .bind(
-            facts
-                .bytes
-                .map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
-        )
+        .bind(facts.bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
         .bind(facts.width.map(i64::from))
         .bind(facts.height.map(i64::from))
         .bind(local)
@@ -108,8 +97,5 @@ fn bind_facts<'q>(query: AnyQuery<'q>, facts: &PhotoFacts) -> AnyQuery<'q> {
 }
 
 fn written(source: sqlx::Error) -> CatalogueError {
-    CatalogueError::Write {
-        table: "photos",
-        source,
-    }
+    CatalogueError::Write { table: "photos", source }
 }

@@ -65,10 +65,7 @@ pub(super) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
 ) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("made on demand/catalogue.db");
-    test(Database {
-        url: format!("sqlite:{}", file.display()),
-    })
-    .await;
+    test(Database { url: format!("sqlite:{}", file.display()) }).await;
 }
 
 pub(super) async fn on_postgresql<F: Future<Output = ()> + Send + 'static>(
@@ -96,17 +93,11 @@ async fn run(server: &str, sql: String) {
     install_default_drivers();
     let options = AnyConnectOptions::from_str(server).unwrap();
     let mut connection: AnyConnection = options.connect().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
 }
 
 /// Says that a test could not run, or fails it where every test must.
-#[expect(
-    clippy::print_stderr,
-    reason = "a skipped test must not look like a passed one"
-)]
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 pub(super) fn skip(why: &str) {
     assert!(std::env::var("REQUIRE_ALL").is_err(), "cannot run: {why}");
     eprintln!("SKIPPED: {why}");

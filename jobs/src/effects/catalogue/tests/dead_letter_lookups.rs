@@ -5,19 +5,12 @@ use super::dead_letters::letter;
 use super::*;
 use crate::effects::catalogue::{CatalogueError, DeadLetterFilter, DeadReason, NewDeadLetter};
 
-on_both!(
-    the_filter_filters,
-    an_id_may_be_abbreviated,
-    waiting_letters_are_counted,
-);
+on_both!(the_filter_filters, an_id_may_be_abbreviated, waiting_letters_are_counted,);
 
 async fn the_filter_filters(database: Database) {
     let catalogue = database.catalogue().await;
     for number in 0..6 {
-        let mut new = NewDeadLetter {
-            died_at: NOW + number,
-            ..letter(&number.to_string())
-        };
+        let mut new = NewDeadLetter { died_at: NOW + number, ..letter(&number.to_string()) };
         if number % 2 == 1 {
             new.queue = "exports".into();
             new.kind = "export-history".into();
@@ -28,61 +21,19 @@ async fn the_filter_filters(database: Database) {
         }
         catalogue.bury(&new).await.unwrap();
     }
-    let retried = &catalogue
-        .dead_letters(&DeadLetterFilter::default())
-        .await
-        .unwrap()[5];
+    let retried = &catalogue.dead_letters(&DeadLetterFilter::default()).await.unwrap()[5];
     assert_eq!(retried.job_id, "0", "the latest come first");
-    catalogue
-        .mark_retried(&retried.id, NOW + 100)
-        .await
-        .unwrap();
+    catalogue.mark_retried(&retried.id, NOW + 100).await.unwrap();
 
     let none = DeadLetterFilter::default();
     let cases = [
         (none.clone(), "5 4 3 2 1"),
-        (
-            DeadLetterFilter {
-                retried: true,
-                ..none.clone()
-            },
-            "5 4 3 2 1 0",
-        ),
-        (
-            DeadLetterFilter {
-                limit: 2,
-                ..none.clone()
-            },
-            "5 4",
-        ),
-        (
-            DeadLetterFilter {
-                queue: Some("exports".into()),
-                ..none.clone()
-            },
-            "5 3 1",
-        ),
-        (
-            DeadLetterFilter {
-                kind: Some("send-email".into()),
-                ..none.clone()
-            },
-            "4 2",
-        ),
-        (
-            DeadLetterFilter {
-                reason: Some(DeadReason::Timeout),
-                ..none.clone()
-            },
-            "5 4",
-        ),
-        (
-            DeadLetterFilter {
-                fingerprint: Some("slow".into()),
-                ..none.clone()
-            },
-            "5 4",
-        ),
+        (DeadLetterFilter { retried: true, ..none.clone() }, "5 4 3 2 1 0"),
+        (DeadLetterFilter { limit: 2, ..none.clone() }, "5 4"),
+        (DeadLetterFilter { queue: Some("exports".into()), ..none.clone() }, "5 3 1"),
+        (DeadLetterFilter { kind: Some("send-email".into()), ..none.clone() }, "4 2"),
+        (DeadLetterFilter { reason: Some(DeadReason::Timeout), ..none.clone() }, "5 4"),
+        (DeadLetterFilter { fingerprint: Some("slow".into()), ..none.clone() }, "5 4"),
         (
             DeadLetterFilter {
                 queue: Some("exports".into()),
@@ -92,13 +43,7 @@ async fn the_filter_filters(database: Database) {
             },
             "3",
         ),
-        (
-            DeadLetterFilter {
-                queue: Some("' OR 1 = 1 --".into()),
-                ..none.clone()
-            },
-            "",
-        ),
+        (DeadLetterFilter { queue: Some("' OR 1 = 1 --".into()), ..none.clone() }, ""),
     ];
     for (filter, expected) in cases {
         let found = catalogue.dead_letters(&filter).await.unwrap();
@@ -113,18 +58,10 @@ async fn an_id_may_be_abbreviated(database: Database) {
         catalogue.bury(&letter(&number.to_string())).await.unwrap();
     }
     let id = catalogue.bury(&letter("7")).await.unwrap();
-    let found = catalogue
-        .dead_letter(&id[..20].to_uppercase())
-        .await
-        .unwrap()
-        .unwrap();
+    let found = catalogue.dead_letter(&id[..20].to_uppercase()).await.unwrap().unwrap();
     assert_eq!(found.job_id, "7");
     for nothing in ["", "%", "_", "zz", "0123456789abcdef0123456789abcdef"] {
-        assert_eq!(
-            catalogue.dead_letter(nothing).await.unwrap(),
-            None,
-            "{nothing}"
-        );
+        assert_eq!(catalogue.dead_letter(nothing).await.unwrap(), None, "{nothing}");
     }
     // Forty ids have sixteen first digits to share.
     let mut ambiguous = 0;
@@ -143,17 +80,11 @@ async fn waiting_letters_are_counted(database: Database) {
     for number in 0..3 {
         catalogue.bury(&letter(&number.to_string())).await.unwrap();
     }
-    let panicked = NewDeadLetter {
-        reason: DeadReason::Panic,
-        ..letter("3")
-    };
+    let panicked = NewDeadLetter { reason: DeadReason::Panic, ..letter("3") };
     let id = catalogue.bury(&panicked).await.unwrap();
     let row = |reason: &str, count| ("notifications".to_owned(), reason.to_owned(), count);
     let counts = catalogue.dead_letter_counts().await.unwrap();
     assert_eq!(counts, [row("exhausted", 3), row("panic", 1)]);
     catalogue.mark_retried(&id, NOW + 1).await.unwrap();
-    assert_eq!(
-        catalogue.dead_letter_counts().await.unwrap(),
-        [row("exhausted", 3)]
-    );
+    assert_eq!(catalogue.dead_letter_counts().await.unwrap(), [row("exhausted", 3)]);
 }

@@ -25,14 +25,8 @@ async fn a_missing_table_is_permanent(database: Database) {
 async fn a_broken_constraint_is_permanent(database: Database) {
     let catalogue = database.catalogue().await;
     let orphan = "INSERT INTO processed_files VALUES (99, 'folder', 'a', 'b', 0)";
-    let source = sqlx::raw_sql(orphan)
-        .execute(&catalogue.primary)
-        .await
-        .unwrap_err();
-    let error = CatalogueError::Write {
-        table: "processed_files",
-        source,
-    };
+    let source = sqlx::raw_sql(orphan).execute(&catalogue.primary).await.unwrap_err();
+    let error = CatalogueError::Write { table: "processed_files", source };
     assert!(!error.is_transient(), "{error:?}");
 }
 
@@ -62,19 +56,10 @@ async fn a_held_lock_is_not_waited_for_without_end(database: Database) {
     let hasty = Catalogue::connect(options).await.unwrap();
 
     let mut holder = catalogue.primary.begin().await.unwrap();
-    sqlx::query("UPDATE photos SET name = 'held'")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let changed = [ScannedFile {
-        name: "changed".into(),
-        ..photo(1)
-    }];
+    sqlx::query("UPDATE photos SET name = 'held'").execute(&mut *holder).await.unwrap();
+    let changed = [ScannedFile { name: "changed".into(), ..photo(1) }];
     let blocked = hasty.record_page(USER, Provider::Folder, &changed, "scan-2", NOW);
-    let error = tokio::time::timeout(Duration::from_secs(20), blocked)
-        .await
-        .unwrap()
-        .unwrap_err();
+    let error = tokio::time::timeout(Duration::from_secs(20), blocked).await.unwrap().unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     holder.rollback().await.unwrap();
     record(&hasty, &[photo(1)]).await;
@@ -86,9 +71,7 @@ async fn a_statement_runs_only_so_long() {
         let mut options = database.options();
         options.statement_timeout = Duration::from_millis(200);
         let catalogue = Catalogue::connect(options).await.unwrap();
-        let sleep = sqlx::query("SELECT 1 FROM pg_sleep(30)")
-            .execute(&catalogue.primary)
-            .await;
+        let sleep = sqlx::query("SELECT 1 FROM pg_sleep(30)").execute(&catalogue.primary).await;
         let error = CatalogueError::Ping(sleep.unwrap_err());
         assert!(error.is_transient(), "{error:?}");
         assert!(format!("{error:?}").contains("57014"), "{error:?}");
@@ -106,33 +89,19 @@ async fn an_unreachable_server_is_transient_and_its_password_stays_secret() {
     };
     assert!(!format!("{options:?}").contains("s3cret"));
     let error = Catalogue::connect(options).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "open the catalogue at postgres://roadie:***@127.0.0.1:9/x"
-    );
+    assert_eq!(error.to_string(), "open the catalogue at postgres://roadie:***@127.0.0.1:9/x");
     assert!(error.is_transient(), "{error:?}");
     assert!(!format!("{error:?}").contains("s3cret"));
 }
 
 #[tokio::test]
 async fn a_useless_url_is_permanent() {
-    for url in [
-        "",
-        "roadie.db",
-        "mysql://x/y",
-        "sqlite:",
-        "sqlite::memory:",
-        "sqlite:x?mode=memory",
-    ] {
-        let options = CatalogueOptions {
-            url: url.into(),
-            ..Default::default()
-        };
+    for url in
+        ["", "roadie.db", "mysql://x/y", "sqlite:", "sqlite::memory:", "sqlite:x?mode=memory"]
+    {
+        let options = CatalogueOptions { url: url.into(), ..Default::default() };
         let error = Catalogue::connect(options).await.unwrap_err();
-        assert!(
-            matches!(error, CatalogueError::Url { .. }),
-            "{url}: {error:?}"
-        );
+        assert!(matches!(error, CatalogueError::Url { .. }), "{url}: {error:?}");
         assert!(!error.is_transient());
     }
 }

@@ -16,10 +16,7 @@ async fn pages_of_a_listing_join_without_gap_or_overlap(database: Database) {
     let catalogue = database.catalogue().await;
     let page = photos(0..25);
     record(&catalogue, &page).await;
-    catalogue
-        .record_page(USER, Provider::Drive, &page, "scan-2", NOW)
-        .await
-        .unwrap();
+    catalogue.record_page(USER, Provider::Drive, &page, "scan-2", NOW).await.unwrap();
     let whole = catalogue.photos(USER, None, 1_000).await.unwrap();
     assert_eq!(whole.len(), 50);
 
@@ -37,26 +34,15 @@ async fn pages_of_a_listing_join_without_gap_or_overlap(database: Database) {
 async fn the_summary_counts(database: Database) {
     let catalogue = database.catalogue().await;
     let some = |change: fn(&mut PhotoFacts)| {
-        let Verdict::Clean(mut facts) = photo(0).verdict else {
-            unreachable!()
-        };
+        let Verdict::Clean(mut facts) = photo(0).verdict else { unreachable!() };
         change(&mut facts);
         Verdict::Clean(facts)
     };
     let mut page = photos(0..3);
     page.push(judged(3, some(|facts| facts.format = Some("heic".into()))));
-    page.push(judged(
-        4,
-        some(|facts| (facts.place, facts.taken_at) = (None, None)),
-    ));
-    page.push(judged(
-        5,
-        some(|facts| (facts.taken_local, facts.format) = (None, None)),
-    ));
-    page.push(judged(
-        6,
-        some(|facts| (facts.taken_local, facts.taken_at) = (None, None)),
-    ));
+    page.push(judged(4, some(|facts| (facts.place, facts.taken_at) = (None, None))));
+    page.push(judged(5, some(|facts| (facts.taken_local, facts.format) = (None, None))));
+    page.push(judged(6, some(|facts| (facts.taken_local, facts.taken_at) = (None, None))));
     page.push(judged(7, Verdict::Flawed(Box::default(), note("no time"))));
     page.extend((8..11).map(|number| judged(number, Verdict::Refused(note("no image")))));
     page.push(judged(11, Verdict::Refused(note("too large"))));
@@ -66,17 +52,10 @@ async fn the_summary_counts(database: Database) {
     let summary = catalogue.summary(USER, 2).await.unwrap();
     assert_eq!(summary.photos, 8);
     let by_format = [("jpeg", 5), ("unknown", 2), ("heic", 1)];
-    assert_eq!(
-        summary.by_format,
-        by_format.map(|(format, count)| (format.to_owned(), count))
-    );
+    assert_eq!(summary.by_format, by_format.map(|(format, count)| (format.to_owned(), count)));
     assert_eq!((summary.with_time, summary.with_place), (6, 6));
     assert_eq!((summary.flawed, summary.refused, summary.failed), (1, 4, 1));
-    let count = |status, reason: &str, files| OutcomeCount {
-        status,
-        reason: reason.into(),
-        files,
-    };
+    let count = |status, reason: &str, files| OutcomeCount { status, reason: reason.into(), files };
     let expected = [
         count(OutcomeStatus::Refused, "no image", 3),
         count(OutcomeStatus::Failed, "disk error", 1),
@@ -86,10 +65,7 @@ async fn the_summary_counts(database: Database) {
 
 async fn an_unknown_user_has_nothing(database: Database) {
     let catalogue = database.catalogue().await;
-    assert_eq!(
-        catalogue.summary(7, 10).await.unwrap(),
-        CatalogueSummary::default()
-    );
+    assert_eq!(catalogue.summary(7, 10).await.unwrap(), CatalogueSummary::default());
     catalogue.ensure_user(7, NOW).await.unwrap();
     catalogue.ensure_user(7, NOW + 1).await.unwrap();
     let created: i64 = sqlx::query_scalar("SELECT created_at FROM users WHERE user_id = 7")
@@ -111,42 +87,25 @@ async fn odd_text_is_stored_and_found_again(database: Database) {
     ];
     let page: Vec<_> = (1..)
         .zip(&ids)
-        .map(|(number, id)| ScannedFile {
-            file_id: id.clone(),
-            name: id.clone(),
-            ..photo(number)
-        })
+        .map(|(number, id)| ScannedFile { file_id: id.clone(), name: id.clone(), ..photo(number) })
         .collect();
     let mut page = page;
-    let Verdict::Clean(facts) = &mut page[0].verdict else {
-        unreachable!()
-    };
+    let Verdict::Clean(facts) = &mut page[0].verdict else { unreachable!() };
     facts.camera_make = Some(format!("Can\0on{}", "n".repeat(70_000)));
     facts.place = Some((f64::NAN, f64::INFINITY));
     page.push(judged(9, Verdict::Refused(note(&"so long \0".repeat(500)))));
 
     assert_eq!(record(&catalogue, &page).await.inserted, 6);
     assert_eq!(record(&catalogue, &page).await.unchanged, 6);
-    let known = catalogue
-        .known_revisions(USER, Provider::Folder, &ids)
-        .await
-        .unwrap();
+    let known = catalogue.known_revisions(USER, Provider::Folder, &ids).await.unwrap();
     for file in &page[..6] {
-        assert_eq!(
-            known.get(&file.file_id),
-            Some(&file.source_rev),
-            "{:.40}",
-            file.file_id
-        );
+        assert_eq!(known.get(&file.file_id), Some(&file.source_rev), "{:.40}", file.file_id);
     }
     let stored = catalogue.photos(USER, None, 9).await.unwrap();
     let named = |name: &str| stored.iter().find(|photo| photo.name == name).unwrap();
     let unicode = named(&ids[0]);
     assert_eq!(unicode.key.file_id, ids[0]);
-    assert_eq!(
-        unicode.facts.camera_make.as_ref().unwrap().chars().count(),
-        254
-    );
+    assert_eq!(unicode.facts.camera_make.as_ref().unwrap().chars().count(), 254);
     assert_eq!(unicode.facts.place, None);
     assert_eq!(named("nulinside.jpg").key.file_id, "nulinside.jpg");
     assert_eq!(named(&"ä".repeat(512)).key.file_id.len(), 1_023);
@@ -167,11 +126,7 @@ async fn the_replica_is_read(database: Database) {
     assert_eq!(both.pool_size(), 0);
 
     let mut options = database.options();
-    let other = if database.is_postgresql() {
-        "sqlite:x.db"
-    } else {
-        "postgres://x/y"
-    };
+    let other = if database.is_postgresql() { "sqlite:x.db" } else { "postgres://x/y" };
     options.read_replica_url = Some(other.into());
     let refused = Catalogue::connect(options).await.unwrap_err();
     assert!(refused.to_string().contains("another kind"), "{refused}");

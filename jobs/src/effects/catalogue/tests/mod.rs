@@ -51,17 +51,11 @@ fn photo(number: u32) -> ScannedFile {
 
 /// The same file with another verdict.
 fn judged(number: u32, verdict: Verdict) -> ScannedFile {
-    ScannedFile {
-        verdict,
-        ..photo(number)
-    }
+    ScannedFile { verdict, ..photo(number) }
 }
 
 fn note(reason: &str) -> Note {
-    Note {
-        reason: reason.into(),
-        hint: Some("look at it".into()),
-    }
+    Note { reason: reason.into(), hint: Some("look at it".into()) }
 }
 
 fn photos(numbers: std::ops::Range<u32>) -> Vec<ScannedFile> {
@@ -74,8 +68,5 @@ async fn record(catalogue: &Catalogue, page: &[ScannedFile]) -> super::PageSumma
 }
 
 async fn record_at(catalogue: &Catalogue, page: &[ScannedFile], now: i64) -> super::PageSummary {
-    catalogue
-        .record_page(USER, Provider::Folder, page, "scan-1", now)
-        .await
-        .unwrap()
+    catalogue.record_page(USER, Provider::Folder, page, "scan-1", now).await.unwrap()
 }

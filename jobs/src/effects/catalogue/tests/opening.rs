@@ -4,10 +4,7 @@ use super::databases::Database;
 use super::*;
 use crate::effects::catalogue::batch::bind_float;
 
-on_both!(
-    settings_hold_on_every_connection,
-    a_missing_float_leaves_the_statement_usable
-);
+on_both!(settings_hold_on_every_connection, a_missing_float_leaves_the_statement_usable);
 
 async fn settings_hold_on_every_connection(database: Database) {
     let catalogue = database.catalogue().await;
@@ -16,31 +13,17 @@ async fn settings_hold_on_every_connection(database: Database) {
         let mut connection = catalogue.primary.acquire().await.unwrap();
         if database.is_postgresql() {
             let sql = "SELECT current_setting('application_name')";
-            let name: String = sqlx::query_scalar(sql)
-                .fetch_one(&mut *connection)
-                .await
-                .unwrap();
-            assert_eq!(
-                (name.as_str(), catalogue.backend()),
-                ("roadie", "postgresql")
-            );
+            let name: String = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
+            assert_eq!((name.as_str(), catalogue.backend()), ("roadie", "postgresql"));
         } else {
             let sql = "PRAGMA journal_mode";
-            let mode: String = sqlx::query_scalar(sql)
-                .fetch_one(&mut *connection)
-                .await
-                .unwrap();
+            let mode: String = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
             assert_eq!((mode.as_str(), catalogue.backend()), ("wal", "sqlite"));
-            for (pragma, expected) in [
-                ("synchronous", 1),
-                ("foreign_keys", 1),
-                ("busy_timeout", 15_000),
-            ] {
+            for (pragma, expected) in
+                [("synchronous", 1), ("foreign_keys", 1), ("busy_timeout", 15_000)]
+            {
                 let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
-                let value: i64 = sqlx::query_scalar(sql)
-                    .fetch_one(&mut *connection)
-                    .await
-                    .unwrap();
+                let value: i64 = sqlx::query_scalar(sql).fetch_one(&mut *connection).await.unwrap();
                 assert_eq!(value, expected, "{pragma}");
             }
         }

@@ -6,10 +6,7 @@ use tokio::time::Instant;
 use super::databases::Database;
 use super::*;
 
-on_both!(
-    overlapping_pages_store_each_file_once,
-    five_thousand_photos_in_one_page_and_in_many
-);
+on_both!(overlapping_pages_store_each_file_once, five_thousand_photos_in_one_page_and_in_many);
 
 async fn overlapping_pages_store_each_file_once(database: Database) {
     let catalogue = database.catalogue().await;
@@ -25,25 +22,15 @@ async fn overlapping_pages_store_each_file_once(database: Database) {
                 if task % 2 == 1 {
                     page.reverse();
                 }
-                inserted += record_at(&catalogue, &page, NOW + i64::from(task))
-                    .await
-                    .inserted;
+                inserted += record_at(&catalogue, &page, NOW + i64::from(task)).await.inserted;
             }
             inserted
         });
     }
     let inserted: u64 = tasks.join_all().await.into_iter().sum();
     let stored = catalogue.photos(USER, None, 1_000).await.unwrap();
-    assert_eq!(
-        inserted,
-        stored.len() as u64,
-        "each file is inserted by exactly one page"
-    );
-    assert!(
-        stored
-            .iter()
-            .all(|photo| photo.created_at == photo.updated_at)
-    );
+    assert_eq!(inserted, stored.len() as u64, "each file is inserted by exactly one page");
+    assert!(stored.iter().all(|photo| photo.created_at == photo.updated_at));
     let processed: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM processed_files")
         .fetch_one(&catalogue.primary)
         .await
@@ -51,10 +38,7 @@ async fn overlapping_pages_store_each_file_once(database: Database) {
     assert_eq!(processed, i64::try_from(stored.len()).unwrap());
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "a measurement, for whoever runs it with --nocapture"
-)]
+#[expect(clippy::print_stderr, reason = "a measurement, for whoever runs it with --nocapture")]
 async fn five_thousand_photos_in_one_page_and_in_many(database: Database) {
     let catalogue = database.catalogue().await;
     let all = photos(0..5_000);
@@ -65,18 +49,12 @@ async fn five_thousand_photos_in_one_page_and_in_many(database: Database) {
 
     let started = Instant::now();
     for page in all.chunks(200) {
-        let summary = catalogue
-            .record_page(USER, Provider::S3, page, "scan-2", NOW)
-            .await
-            .unwrap();
+        let summary = catalogue.record_page(USER, Provider::S3, page, "scan-2", NOW).await.unwrap();
         assert_eq!(summary.inserted, 200);
     }
     let pages = started.elapsed();
     let ids: Vec<_> = all.iter().map(|photo| photo.file_id.clone()).collect();
-    let known = catalogue
-        .known_revisions(USER, Provider::S3, &ids)
-        .await
-        .unwrap();
+    let known = catalogue.known_revisions(USER, Provider::S3, &ids).await.unwrap();
     assert_eq!(known.len(), 5_000);
     assert_eq!(catalogue.summary(USER, 9).await.unwrap().photos, 10_000);
     let backend = catalogue.backend();

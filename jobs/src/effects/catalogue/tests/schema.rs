@@ -15,10 +15,7 @@ on_both!(
 );
 
 fn every_name() -> Vec<String> {
-    MIGRATIONS
-        .iter()
-        .map(|&(version, name, _)| file_name(version, name))
-        .collect()
+    MIGRATIONS.iter().map(|&(version, name, _)| file_name(version, name)).collect()
 }
 
 async fn migrating_twice_does_nothing_the_second_time(database: Database) {
@@ -26,10 +23,7 @@ async fn migrating_twice_does_nothing_the_second_time(database: Database) {
     assert_eq!(catalogue.pending_migrations().await.unwrap(), every_name());
     let first = catalogue.migrate().await.unwrap();
     assert_eq!((first.applied, first.known), (every_name(), 0));
-    assert_eq!(
-        catalogue.pending_migrations().await.unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(catalogue.pending_migrations().await.unwrap(), Vec::<String>::new());
     let second = catalogue.migrate().await.unwrap();
     assert_eq!((second.applied.len(), second.known), (0, MIGRATIONS.len()));
 }
@@ -40,22 +34,11 @@ async fn many_processes_may_migrate_at_once(database: Database) {
         let database = database.clone();
         tasks.spawn(async move {
             // As in processes of their own, opening included.
-            database
-                .without_schema()
-                .await
-                .migrate()
-                .await
-                .unwrap()
-                .applied
-                .len()
+            database.without_schema().await.migrate().await.unwrap().applied.len()
         });
     }
     let applied: usize = tasks.join_all().await.into_iter().sum();
-    assert_eq!(
-        applied,
-        MIGRATIONS.len(),
-        "each migration is applied by one of them"
-    );
+    assert_eq!(applied, MIGRATIONS.len(), "each migration is applied by one of them");
 }
 
 async fn an_edited_migration_is_refused(database: Database) {
@@ -65,10 +48,7 @@ async fn an_edited_migration_is_refused(database: Database) {
     } else {
         "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1"
     };
-    sqlx::raw_sql(edit)
-        .execute(&catalogue.primary)
-        .await
-        .unwrap();
+    sqlx::raw_sql(edit).execute(&catalogue.primary).await.unwrap();
     let error = catalogue.migrate().await.unwrap_err();
     assert_eq!(error.to_string(), "apply migration 0001_catalogue");
     assert!(!error.is_transient());
@@ -81,34 +61,18 @@ async fn a_newer_schema_is_left_alone(database: Database) {
     let newer = "INSERT INTO _sqlx_migrations \
                  (version, description, success, checksum, execution_time) \
                  SELECT 9999, 'later', success, checksum, 1 FROM _sqlx_migrations";
-    sqlx::raw_sql(newer)
-        .execute(&catalogue.primary)
-        .await
-        .unwrap();
+    sqlx::raw_sql(newer).execute(&catalogue.primary).await.unwrap();
     assert_eq!(catalogue.migrate().await.unwrap().known, MIGRATIONS.len());
-    assert_eq!(
-        catalogue.pending_migrations().await.unwrap(),
-        Vec::<String>::new()
-    );
+    assert_eq!(catalogue.pending_migrations().await.unwrap(), Vec::<String>::new());
 }
 
 async fn everything_of_a_user_goes_with_the_user(database: Database) {
     let catalogue = database.catalogue().await;
-    record(
-        &catalogue,
-        &[photo(1), judged(2, Verdict::Refused(note("no image")))],
-    )
-    .await;
-    sqlx::raw_sql("DELETE FROM users")
-        .execute(&catalogue.primary)
-        .await
-        .unwrap();
+    record(&catalogue, &[photo(1), judged(2, Verdict::Refused(note("no image")))]).await;
+    sqlx::raw_sql("DELETE FROM users").execute(&catalogue.primary).await.unwrap();
     for table in ["photos", "processed_files", "photo_outcomes"] {
         let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
-        let left: i64 = sqlx::query_scalar(count)
-            .fetch_one(&catalogue.primary)
-            .await
-            .unwrap();
+        let left: i64 = sqlx::query_scalar(count).fetch_one(&catalogue.primary).await.unwrap();
         assert_eq!(left, 0, "{table}");
     }
 }
@@ -121,9 +85,6 @@ fn every_migration_file_is_compiled_in() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort();
-    let listed: Vec<_> = every_name()
-        .into_iter()
-        .map(|name| format!("{name}.sql"))
-        .collect();
+    let listed: Vec<_> = every_name().into_iter().map(|name| format!("{name}.sql")).collect();
     assert_eq!(files, listed);
 }

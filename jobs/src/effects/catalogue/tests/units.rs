@@ -22,19 +22,13 @@ fn keys_are_short_and_distinct() {
     assert!(text::key(&one).starts_with("üüü") && text::key(&one).len() <= 1_024);
     assert_ne!(text::key(&one), text::key(&other));
     assert_eq!(text::key(&one), text::key(&one));
-    assert_ne!(
-        text::sha256_hex(&["ab", "c"]),
-        text::sha256_hex(&["a", "bc"])
-    );
+    assert_ne!(text::sha256_hex(&["ab", "c"]), text::sha256_hex(&["a", "bc"]));
 }
 
 #[test]
 fn placeholders_are_numbered_through() {
     assert_eq!(batch::list(3, 3), "$3, $4, $5");
-    assert_eq!(
-        batch::rows(2, 3, 2, "$1, ", ", $2"),
-        "($1, $3, $4, $2), ($1, $5, $6, $2)"
-    );
+    assert_eq!(batch::rows(2, 3, 2, "$1, ", ", $2"), "($1, $3, $4, $2), ($1, $5, $6, $2)");
 }
 
 #[test]
@@ -42,15 +36,8 @@ fn words_are_read_as_they_are_written() {
     for provider in [Provider::Folder, Provider::S3, Provider::Drive] {
         assert_eq!(Provider::parse(provider.as_str()).unwrap(), provider);
     }
-    for status in [
-        OutcomeStatus::Flawed,
-        OutcomeStatus::Refused,
-        OutcomeStatus::Failed,
-    ] {
+    for status in [OutcomeStatus::Flawed, OutcomeStatus::Refused, OutcomeStatus::Failed] {
         assert_eq!(OutcomeStatus::parse(&status.to_string()).unwrap(), status);
     }
-    assert_eq!(
-        Provider::parse("ftp").unwrap_err().to_string(),
-        "unknown provider \"ftp\""
-    );
+    assert_eq!(Provider::parse("ftp").unwrap_err().to_string(), "unknown provider \"ftp\"");
 }

@@ -12,10 +12,7 @@ struct Case {
     belongs: bool,
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "a skipped test must not look like a passed one"
-)]
+#[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
 fn fixtures() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/drive");
     if folder.is_dir() {
@@ -31,18 +28,9 @@ fn real_names_are_paired() {
     let cases = std::fs::read(folder.join("takeout_sidecar_name_pairs.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
     assert!(cases.len() > 20);
-    for Case {
-        sidecar,
-        photo,
-        belongs,
-    } in &cases
-    {
+    for Case { sidecar, photo, belongs } in &cases {
         let paired = pair(&[photo], &[sidecar]);
-        assert_eq!(
-            paired.contains_key(photo),
-            *belongs,
-            "{photo} with {sidecar}"
-        );
+        assert_eq!(paired.contains_key(photo), *belongs, "{photo} with {sidecar}");
     }
 
     // All in one folder, each photo still has its own and no other.
@@ -62,16 +50,10 @@ fn real_sidecars_are_read() {
     let Some(folder) = fixtures() else { return };
     let read = |name: &str| parse(&std::fs::read(folder.join(name)).unwrap());
     let whole = read("takeout_PXL_20231006_063000139.jpg.json").unwrap();
-    assert_eq!(
-        whole.taken_at.unwrap().to_rfc3339(),
-        "2023-10-06T06:30:00+00:00"
-    );
+    assert_eq!(whole.taken_at.unwrap().to_rfc3339(), "2023-10-06T06:30:00+00:00");
     assert_eq!(whole.place, Some((48.858_373_6, 2.291_901)));
     let no_place = read("takeout_no_geo.supplemental-metadata.json").unwrap();
     assert_eq!(no_place.place, None);
     assert!(no_place.taken_at.is_some());
-    assert_eq!(
-        read("takeout_album_metadata.json"),
-        Err(SidecarError::NotAPhoto)
-    );
+    assert_eq!(read("takeout_album_metadata.json"), Err(SidecarError::NotAPhoto));
 }

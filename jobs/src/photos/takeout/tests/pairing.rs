@@ -92,10 +92,7 @@ fn a_photo_gets_its_own_sidecar() {
         );
     }
     // The accent may be a character of its own.
-    assert_eq!(
-        pair(&["gig-modifie\u{301}.jpg"], &["gig.jpg.json"]).len(),
-        1
-    );
+    assert_eq!(pair(&["gig-modifie\u{301}.jpg"], &["gig.jpg.json"]).len(), 1);
 }
 
 #[test]
@@ -163,17 +160,10 @@ fn nothing_is_guessed() {
     let edited = format!("{long}2-edited.jpg");
     assert_paired(&[(&one, &sidecar), (&edited, "")], &[&sidecar]);
     // The title's counter and Takeout's own look the same.
-    assert_paired(
-        &[("gig(1).jpg", "")],
-        &["gig.jpg(1).json", "gig(1).jpg.json"],
-    );
+    assert_paired(&[("gig(1).jpg", "")], &["gig.jpg(1).json", "gig(1).jpg.json"]);
     // Two originals for one edited copy of another format.
     assert_paired(
-        &[
-            ("gig.heic", "gig.heic.json"),
-            ("gig.png", "gig.png.json"),
-            ("gig-edited.jpg", ""),
-        ],
+        &[("gig.heic", "gig.heic.json"), ("gig.png", "gig.png.json"), ("gig-edited.jpg", "")],
         &["gig.heic.json", "gig.png.json"],
     );
 }
@@ -205,25 +195,12 @@ fn names_are_cut_in_utf_16() {
 fn odd_lists_are_survived() {
     assert!(pair(&[], &[]).is_empty());
     assert!(
-        pair(
-            &["", ".", "(1)", "(1).jpg", "-edited", "()"],
-            &["", ".json", "(1).json"]
-        )
-        .len()
-            < 9
+        pair(&["", ".", "(1)", "(1).jpg", "-edited", "()"], &["", ".json", "(1).json"]).len() < 9
     );
-    assert_eq!(
-        paired(&["a.jpg", "a.jpg"], &["a.jpg.json", "a.jpg.json"]).len(),
-        1
-    );
+    assert_eq!(paired(&["a.jpg", "a.jpg"], &["a.jpg.json", "a.jpg.json"]).len(), 1);
     // A folder of ten thousand takes no quadratic time.
-    let photos: Vec<_> = (0..10_000)
-        .map(|number| format!("IMG_{number}.jpg"))
-        .collect();
-    let sidecars: Vec<_> = photos
-        .iter()
-        .map(|photo| format!("{photo}.suppl.json"))
-        .collect();
+    let photos: Vec<_> = (0..10_000).map(|number| format!("IMG_{number}.jpg")).collect();
+    let sidecars: Vec<_> = photos.iter().map(|photo| format!("{photo}.suppl.json")).collect();
     let photos: Vec<_> = photos.iter().map(String::as_str).collect();
     let sidecars: Vec<_> = sidecars.iter().map(String::as_str).collect();
     assert_eq!(pair(&photos, &sidecars).len(), 10_000);

@@ -38,29 +38,19 @@ fn times() {
     for none in [r#""0""#, "0", "null"] {
         assert_eq!(seconds(none), Ok(None), "{none}");
     }
-    for bad in [
-        r#""""#,
-        r#""14 nov. 2023""#,
-        r#""9223372036854775807""#,
-        r#""1e9""#,
-    ] {
+    for bad in [r#""""#, r#""14 nov. 2023""#, r#""9223372036854775807""#, r#""1e9""#] {
         assert_eq!(seconds(bad), Err(SidecarError::Time), "{bad}");
     }
     for bad in ["true", "[]", "1.5", "9223372036854775808"] {
-        assert!(
-            matches!(seconds(bad), Err(SidecarError::Unexpected { .. })),
-            "{bad}"
-        );
+        assert!(matches!(seconds(bad), Err(SidecarError::Unexpected { .. })), "{bad}");
     }
     assert_eq!(parse(br#"{"photoTakenTime": {}}"#).unwrap().taken_at, None);
 }
 
 #[test]
 fn places() {
-    let (here, there) = (
-        r#"{"latitude": 1.5, "longitude": 2.5}"#,
-        r#"{"latitude": -3.5, "longitude": 179.5}"#,
-    );
+    let (here, there) =
+        (r#"{"latitude": 1.5, "longitude": 2.5}"#, r#"{"latitude": -3.5, "longitude": 179.5}"#);
     assert_eq!(with_places(here, there), Some((1.5, 2.5)));
     let nowhere = [
         "null",
@@ -76,10 +66,7 @@ fn places() {
         assert_eq!(with_places(first, there), Some((-3.5, 179.5)), "{first}");
         assert_eq!(with_places(first, first), None, "{first}");
     }
-    assert_eq!(
-        with_places(r#"{"latitude": 0.0, "longitude": 9.0}"#, there),
-        Some((0.0, 9.0))
-    );
+    assert_eq!(with_places(r#"{"latitude": 0.0, "longitude": 9.0}"#, there), Some((0.0, 9.0)));
 }
 
 #[test]
@@ -91,32 +78,18 @@ fn other_files_are_not_sidecars() {
         r#"{"photoTakenTime": null}"#,
     ];
     for other in others {
-        assert_eq!(
-            parse(other.as_bytes()),
-            Err(SidecarError::NotAPhoto),
-            "{other}"
-        );
+        assert_eq!(parse(other.as_bytes()), Err(SidecarError::NotAPhoto), "{other}");
     }
 }
 
 #[test]
 fn hostile_bytes_are_refused_with_a_sentence() {
     let deep = |open: &str, close: &str| {
-        format!(
-            r#"{{"photoTakenTime": {}1{}}}"#,
-            open.repeat(50_000),
-            close.repeat(50_000)
-        )
+        format!(r#"{{"photoTakenTime": {}1{}}}"#, open.repeat(50_000), close.repeat(50_000))
     };
-    let ignored_deep = format!(
-        r#"{{"x": {}{}, "photoTakenTime": {{}}}}"#,
-        "[".repeat(300_000),
-        "]"
-    );
-    let in_time = format!(
-        r#"{{"photoTakenTime": {{"timestamp": {}"#,
-        "[".repeat(300_000)
-    );
+    let ignored_deep =
+        format!(r#"{{"x": {}{}, "photoTakenTime": {{}}}}"#, "[".repeat(300_000), "]");
+    let in_time = format!(r#"{{"photoTakenTime": {{"timestamp": {}"#, "[".repeat(300_000));
     let hostile: Vec<Vec<u8>> = vec![
         b"".to_vec(),
         b"{".to_vec(),
@@ -140,14 +113,8 @@ fn hostile_bytes_are_refused_with_a_sentence() {
     for bytes in hostile {
         let sentence = parse(&bytes).unwrap_err().to_string();
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
-        assert!(
-            sentence.starts_with("the ") && sentence.len() < 90,
-            "{start}: {sentence}"
-        );
+        assert!(sentence.starts_with("the ") && sentence.len() < 90, "{start}: {sentence}");
     }
     let marked = "\u{feff}{\"photoTakenTime\": {}}";
-    assert!(
-        parse(marked.as_bytes()).is_ok(),
-        "a byte order mark is no harm"
-    );
+    assert!(parse(marked.as_bytes()).is_ok(), "a byte order mark is no harm");
 }

@@ -1,0 +1,66 @@
+//! The ways to let go of a job, and what its producer asked for.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// How to let go of a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Transition {
+    /// Done; the value is the return value.
+    Complete(Value),
+    /// Later again; counts an attempt.
+    Retry {
+        /// Pause; none: at once, behind the jobs that wait already.
+        delay: Option<Duration>,
+        /// Becomes `failedReason`.
+        reason: String,
+        /// Becomes `stacktrace`: the error and its causes.
+        chain: Vec<String>,
+    },
+    /// Later again; counts nothing.
+    Postpone {
+        /// Pause.
+        delay: Duration,
+    },
+    /// Back to its queue at once, in front; counts nothing.
+    Release,
+    /// Never again: to the failed set.
+    Bury {
+        /// Becomes `failedReason`.
+        reason: String,
+        /// Becomes `stacktrace`.
+        chain: Vec<String>,
+    },
+    /// Somebody else holds it: touch nothing.
+    Abandon,
+}
+
+/// Whether a transition took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It did.
+    Done,
+    /// Somebody else holds the job now; nothing was changed.
+    LeaseLost,
+}
+
+/// What the producer asked for, as far as retries go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RetryOptions {
+    /// `attempts`, if given.
+    pub attempts: Option<u32>,
+    /// `backoff`, if given.
+    pub backoff: Option<ProducerBackoff>,
+}
+
+/// BullMQ's backoff options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProducerBackoff {
+    /// The same pause each time, in ms, spread by the jitter.
+    Fixed(u64, f64),
+    /// Doubling, from this many ms, spread by the jitter.
+    Exponential(u64, f64),
+    /// A strategy that lives in the producer's own workers.
+    Custom,
+}
