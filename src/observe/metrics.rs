@@ -133,6 +133,10 @@ impl Drop for InHand {
 
 /// A handler is about to start.
 pub(crate) fn job_waited(attempt: &Attempt) {
+    if attempt.info.attempt > 1 {
+        // BullMQ keeps only when it was added and its last delay, which tells nothing of a retry.
+        return;
+    }
     let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
     let waited = Duration::from_millis(now.saturating_sub(attempt.reserved.due_at()));
     histogram!(WAIT, "queue" => attempt.info.queue.clone()).record(waited.as_secs_f64());
@@ -149,10 +153,15 @@ pub(crate) fn job_finished(queue: &str, kind: &'static str, label: Label) {
     match label {
         Label::Completed => counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).increment(1),
         Label::Dead => counter!(BULLMQ_FAILED, "queue" => queue.clone()).increment(1),
-        Label::Lost => counter!(STALE, "queue" => queue.clone()).increment(1),
+        Label::Lost => stale_result(&queue),
         Label::Retried | Label::Postponed | Label::Released => {}
     }
     counter!(FINISHED, "queue" => queue, "kind" => kind, "outcome" => label.name()).increment(1);
+}
+
+/// A result came for a job that somebody else holds by now.
+pub(crate) fn stale_result(queue: &str) {
+    counter!(STALE, "queue" => queue.to_owned()).increment(1);
 }
 
 /// A job has died.

@@ -1,9 +1,12 @@
 //! What is kept of a job that died: a row in the catalogue, which no producer trims.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use bullmq::JobState;
 use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt, NewDeadLetter};
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::observe::metrics;
 use crate::worker::Engine;
@@ -11,6 +14,13 @@ use crate::worker::attempt::Attempt;
 
 /// BullMQ's reason for a job that was lost by its worker too often.
 const STALLED: &str = "job stalled more than allowable limit";
+
+/// What the crate says of a job that is not ours any more.
+const LOST: [&str; 3] = ["Missing key for job", "Missing lock for job", "Lock mismatch for job"];
+/// How long a dead letter waits for a catalogue that does not answer.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between tries.
+const STORE_AGAIN: Duration = Duration::from_millis(500);
 
 /// Groups failures with the same cause: kind, reason, and the error without what differs from job
 /// to job (numbers, quoted values, paths, long hexadecimal words). 16 hexadecimal digits.
@@ -89,6 +99,13 @@ pub(super) async fn bury(
 pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
     // The producer may have asked for failed jobs to be removed at once.
     let job = engine.queues.job(queue, id).await.ok();
+    let alive = job.as_ref().is_some_and(|(_, state)| *state != JobState::Failed);
+    if alive || LOST.iter().any(|words| error.starts_with(words)) {
+        // The crate calls every acknowledgement that Redis refuses a failure.
+        tracing::warn!(job.id = id, job.queue = queue, error, "late result refused");
+        metrics::stale_result(queue);
+        return;
+    }
     // It was reserved once more, only to be failed.
     let (kind, attempts) = job
         .as_ref()
@@ -122,8 +139,8 @@ pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &
     store(engine, letter).await;
 }
 
-/// Fills in what is the same for all, and stores the letter. A catalogue that does not answer must
-/// not hold the job: the failed set has it as well.
+/// Fills in what is the same for all, and stores the letter. A catalogue that stays away must not hold
+/// the job for ever: the failed set has it as well.
 async fn store(engine: &Engine, letter: NewDeadLetter) {
     let letter = NewDeadLetter {
         fingerprint: fingerprint(&letter.kind, letter.reason.as_str(), &letter.error),
@@ -132,11 +149,17 @@ async fn store(engine: &Engine, letter: NewDeadLetter) {
         ..letter
     };
     metrics::dead_letter(&letter.queue, letter.reason);
-    if let Err(error) = engine.effects.catalogue.bury(&letter).await {
-        tracing::error!(
-            %error, job.id = %letter.job_id, job.queue = %letter.queue,
-            "dead letter not stored; only the failed set has this job"
-        );
+    let deadline = Instant::now() + STORE_WITHIN;
+    loop {
+        let Err(error) = engine.effects.catalogue.bury(&letter).await else { return };
+        if !error.is_transient() || Instant::now() >= deadline {
+            tracing::error!(
+                %error, job.id = %letter.job_id, job.queue = %letter.queue,
+                "dead letter not stored; only the failed set has this job"
+            );
+            return;
+        }
+        tokio::time::sleep(STORE_AGAIN).await;
     }
 }
 

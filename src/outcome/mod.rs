@@ -10,6 +10,7 @@ mod dead_letter;
 mod decide;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use roadie_jobs::effects::catalogue::FailedAttempt;
 
@@ -21,6 +22,9 @@ use crate::worker::attempt::Attempt;
 use crate::worker::patience::patiently;
 pub use dead_letter::fingerprint;
 pub use decide::{Decided, Facts, Label, Outcome, decide};
+
+/// A lease that was taken this recently cannot have run out.
+const PROOF_AFTER: Duration = Duration::from_millis(500);
 
 /// Carries out what becomes of an attempt. Returns when the queue has taken it, or when the lease
 /// is lost and the job is somebody else's.
@@ -47,7 +51,9 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
     let transition = &decided.transition;
     let now = || u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
     if matches!(transition, Transition::Retry { .. } | Transition::Bury { .. }) {
-        let noted = insist(attempt, || attempt.reserved.note_failure(transition, now())).await;
+        // Once, so that a repeated note is known as the same.
+        let at = now();
+        let noted = insist(attempt, || attempt.reserved.note_failure(transition, at)).await;
         match noted.flatten() {
             None => return abandon(attempt).await,
             Some(timeline) => {
@@ -56,6 +62,14 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
                     dead_letter::bury(attempt, reason, chain, timeline).await;
                 }
             }
+        }
+    }
+    // The crate acknowledges once and forgets about errors, and takes a lost lease for a failure. A job
+    // that has run for a while proves its lease first, which also waits for a Redis that is away.
+    if matches!(transition, Transition::Complete(_)) && attempt.port.pulse.age() >= PROOF_AFTER {
+        let lease = attempt.engine.config.worker.lease;
+        if insist(attempt, || attempt.reserved.extend(lease)).await != Some(true) {
+            return abandon(attempt).await;
         }
     }
     match insist(attempt, || attempt.reserved.settle(transition, now())).await {

@@ -92,6 +92,11 @@ impl Default for Pulse {
 }
 
 impl Pulse {
+    /// How long the attempt has been in hand.
+    pub(crate) fn age(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// A sign of life.
     pub(crate) fn beat(&self) {
         let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -3,7 +3,8 @@
 //! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
 //! - [`stack`]: the layers around every handler;
 //! - [`attempt`], [`port`]: one attempt, and what the engine does for it; [`patience`]: outages;
-//! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome;
+//! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome; [`stuck`]:
+//!   handlers that cannot be cut off;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
 mod around;
@@ -16,6 +17,7 @@ mod port;
 mod shares;
 pub(crate) mod slots;
 mod stack;
+pub(crate) mod stuck;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +35,7 @@ use self::around::around;
 use self::backend::QueueBackend;
 use self::shares::Load;
 use self::slots::{Slots, Stops};
+use self::stuck::Stuck;
 use crate::config::Config;
 use crate::outcome;
 use crate::queue::feed::{Feed, FeedEvent};
@@ -45,6 +48,9 @@ const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often a queue is looked at while nobody has paused it, and while somebody has.
 const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
+/// How often, and how many times in a row, all handler threads must be stuck to end the process.
+const GUARD_EVERY: Duration = Duration::from_secs(1);
+const GUARD_PATIENCE: u32 = 3;
 /// How often a stopping process looks whether its jobs are done.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -62,6 +68,7 @@ pub(crate) struct Engine {
     pub(crate) tracker: TaskTracker,
     pub(crate) slots: Slots,
     pub(crate) stops: Arc<Stops>,
+    pub(crate) stuck: Stuck,
     /// This process' name on jobs and dead letters.
     pub(crate) name: String,
 }
@@ -79,6 +86,7 @@ impl Engine {
         Self {
             slots: Slots::new(&config.worker, cores),
             stops: Arc::default(),
+            stuck: Stuck::new(Handle::current()),
             control: Handle::current(),
             tracker: TaskTracker::new(),
             config,
@@ -138,10 +146,11 @@ impl Crew {
         let Some(monitor) = self.monitor.take() else {
             return Ok(());
         };
+        let died = failed.clone();
         self.engine.tracker.spawn(async move {
             if let Err(error) = monitor.run().await {
                 tracing::error!(%error, "a queue's worker died; stopping the process");
-                failed.cancel();
+                died.cancel();
             }
         });
         for (queue, feed) in &self.feeds {
@@ -154,6 +163,8 @@ impl Crew {
             let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
         }
+        let guard = guard_threads(Arc::clone(&self.engine), failed);
+        self.clockwork.push(self.engine.control.spawn(guard));
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.clockwork.push(self.engine.control.spawn(divider));
         Ok(())
@@ -216,6 +227,26 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
             feed.set_slots(*slots);
         }
         ticks.tick().await;
+    }
+}
+
+/// Ends a process whose handler threads are all held by handlers that never yield: it would take jobs
+/// and run none of them.
+async fn guard_threads(engine: Arc<Engine>, failed: CancellationToken) {
+    let threads = engine.handlers.metrics().num_workers();
+    let mut ticks = tokio::time::interval(GUARD_EVERY);
+    let mut full = 0;
+    loop {
+        ticks.tick().await;
+        full = if engine.stuck.count() >= threads { full + 1 } else { 0 };
+        if full >= GUARD_PATIENCE {
+            tracing::error!(
+                threads,
+                "handlers that never yield hold every handler thread; stopping the process"
+            );
+            failed.cancel();
+            return;
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use roadie_jobs::context::{FollowUp, Progress};
-use roadie_jobs::{Cancel, JobPort};
+use roadie_jobs::{Cancel, CancelReason, JobPort};
 use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -66,10 +66,17 @@ impl Port {
         Ok(())
     }
 
-    /// Publishes the last progress and gives back what the job has claimed.
+    /// Publishes the last progress and gives back what the job has claimed. Of a job that somebody else
+    /// holds by now, nothing: progress and claims are that attempt's.
     pub(crate) async fn finish(&self) {
-        self.done.cancel();
         let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if self.cancel.reason() == Some(CancelReason::LeaseLost) {
+            if let Some(reporter) = reporter {
+                reporter.abort();
+            }
+            return;
+        }
+        self.done.cancel();
         if let Some(reporter) = reporter {
             // It ends by itself; a panic in it would only lose progress.
             let _ = reporter.await;
@@ -105,23 +112,22 @@ impl Port {
 
 async fn report(
     reserved: Arc<Reserved>,
+    cancel: Cancel,
     mut latest: watch::Receiver<Option<Progress>>,
     done: CancellationToken,
 ) {
     loop {
-        let ending = tokio::select! {
+        tokio::select! {
             biased;
-            changed = latest.changed() => changed.is_err(),
+            changed = latest.changed() => if changed.is_err() { return },
             () = done.cancelled() => return,
-        };
-        let progress = latest.borrow_and_update().clone();
-        if let Some(progress) = progress
-            && let Err(error) = reserved.publish(&progress.value, progress.mirror.as_ref()).await
-        {
-            tracing::debug!(%error, "progress not published");
         }
-        if ending {
-            return;
+        let Some(progress) = latest.borrow_and_update().clone() else { continue };
+        let publish = || reserved.publish(&progress.value, progress.mirror.as_ref());
+        // The last one always arrives; of the others, the next one makes up for a lost one.
+        let skips = || !done.is_cancelled() || cancel.reason() == Some(CancelReason::LeaseLost);
+        if let Err(error) = patiently(skips, publish).await {
+            tracing::debug!(%error, "progress not published");
         }
         tokio::select! {
             () = tokio::time::sleep(REPORT_EVERY) => {}
@@ -139,7 +145,8 @@ impl JobPort for Port {
         if reporter.is_none() {
             let mut latest = self.latest.subscribe();
             latest.mark_changed();
-            let task = report(Arc::clone(&self.reserved), latest, self.done.clone());
+            let (reserved, cancel) = (Arc::clone(&self.reserved), self.cancel.clone());
+            let task = report(reserved, cancel, latest, self.done.clone());
             *reporter = Some(self.control.spawn(task));
         }
     }

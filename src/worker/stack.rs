@@ -125,10 +125,13 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
     );
     let running = match entry.run(attempt.reserved.payload(), cx) {
         Ok(running) => running,
-        Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
+        Err(undecodable) => {
+            let told = not_json(&attempt).await.unwrap_or_else(|| undecodable.to_string());
+            return Ok(Outcome::Undecodable(told));
+        }
     };
     let task = attempt.engine.handlers.spawn(panics::caught(running).in_current_span());
-    Ok(match AbortOnDrop(task).await {
+    Ok(match attempt.engine.stuck.watch(task).await {
         Ok(Ok(Ok(value))) => Outcome::Completed(value),
         Ok(Ok(Err(error))) => Outcome::Failed { decision: error.decision(), chain: error.chain() },
         Ok(Err(panic)) => Outcome::Panicked(panic),
@@ -136,22 +139,13 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
     })
 }
 
-/// A handler ends with the attempt that waits for it.
-struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Future for AbortOnDrop<T> {
-    type Output = Result<T, tokio::task::JoinError>;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        std::pin::Pin::new(&mut self.0).poll(cx)
+/// The crate reads a payload that is no JSON as null; the text itself says what is wrong with it.
+async fn not_json(attempt: &Attempt) -> Option<String> {
+    if !attempt.reserved.payload().is_null() {
+        return None;
     }
-}
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    let info = &attempt.info;
+    let raw = attempt.reserved.queues().raw_payload(&info.queue, &info.id).await?;
+    let error = serde_json::from_str::<serde_json::Value>(&raw).err()?;
+    Some(format!("the payload is not JSON: {error}"))
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bullmq::JobState;
+use roadie_jobs::effects::catalogue::DeadLetterFilter;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
@@ -134,6 +136,53 @@ async fn the_late_result_of_a_lost_lease_changes_nothing() {
     assert_eq!((job.attempts_made(), job.failed_reason()), (1, ""));
     one.stop().await;
     other.stop().await;
+}
+
+#[tokio::test]
+async fn a_result_of_a_job_that_was_taken_unnoticed_is_no_dead_letter() {
+    // The lease is renewed so rarely that the handler ends before anybody notices its loss.
+    let stage = need!(Stage::new()).with_plays(1).set("worker.lease", "60s");
+    let (tell, mut told) = unbounded_channel();
+    let go = Arc::new(Notify::new());
+    let gate = Arc::clone(&go);
+    let part = part(move |_, _| {
+        let (tell, gate) = (tell.clone(), Arc::clone(&gate));
+        async move {
+            tell.send("began").unwrap();
+            gate.notified().await;
+            // Longer than a lease is taken for fresh.
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            Ok(json!("late"))
+        }
+    });
+    let quick = super::support::play::part(|_, _| async { Ok(json!("next")) });
+    let worker = Worker::start(&stage).await;
+    let id = stage.add(PLAYS, "play", call(&part, 0)).await;
+    assert_eq!(next(&mut told).await, "began");
+    let lock = format!("{}:{PLAYS}:{id}:lock", stage.prefix);
+    let mut redis = stage.queues().await.redis();
+    redis::cmd("SET").arg(lock).arg("other").query_async::<()>(&mut redis).await.unwrap();
+    go.notify_one();
+    // The only slot is free again: the result has been refused by now.
+    let other = stage.add(PLAYS, "play", call(&quick, 0)).await;
+    assert_eq!(stage.returned(PLAYS, &other).await, "next");
+    let (job, place) = stage.queues().await.job(PLAYS, &id).await.unwrap();
+    assert_eq!((place, job.returnvalue(), job.failed_reason()), (JobState::Active, "", ""));
+    let letters = stage.catalogue().await.dead_letters(&DeadLetterFilter::default()).await.unwrap();
+    assert!(letters.is_empty(), "a job that runs elsewhere is no dead letter: {letters:?}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_whose_threads_are_all_held_ends_itself() {
+    let stage = need!(Stage::new())
+        .with_rehearsals(4)
+        .set("worker.handler_threads", "1")
+        .set("kinds.rehearse.timeout", "300ms");
+    let mut process = Process::serving(&stage).await;
+    stage.add("rehearsals", "rehearse", json!({ "act": "spin" })).await;
+    process.logged("never yield hold every handler thread").await;
+    assert_eq!(process.exit(Duration::from_secs(40)).await, 70);
 }
 
 #[tokio::test]

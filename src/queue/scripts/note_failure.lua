@@ -6,10 +6,14 @@
 if redis.call("GET", KEYS[2]) ~= ARGV[1] then
   return false
 end
+local kept = redis.call("HMGET", KEYS[1], "stacktrace", "roadie:timeline")
+if kept[2] and string.find(kept[2], ARGV[6], 1, true) then
+  -- Noted before: the answer was lost on its way.
+  return kept[2]
+end
 if ARGV[2] ~= "0" then
   redis.call("HINCRBY", KEYS[1], "atm", ARGV[2])
 end
-local kept = redis.call("HMGET", KEYS[1], "stacktrace", "roadie:timeline")
 local readable, traces = pcall(cjson.decode, kept[1] or "[]")
 if not readable or type(traces) ~= "table" then
   traces = {}
