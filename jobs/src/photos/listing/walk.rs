@@ -21,7 +21,7 @@ pub(super) fn walk(
     pages: &mpsc::Sender<Page>,
 ) {
     let done = cursor.and_then(decode);
-    let mut pager = Pager { size, items: Vec::with_capacity(size), last: None, pages };
+    let mut output = Pager { size, items: Vec::with_capacity(size), last: None, pages };
     for entry in entries {
         // Path order is walk order: it compares part by part.
         if done.as_ref().is_some_and(|(folder, _)| entry.folder < *folder) {
@@ -36,7 +36,7 @@ pub(super) fn walk(
             let name = OsStr::new("");
             let reason = format!("the folder could not be opened: {error}");
             if !seen(name)
-                && pager.push(&entry.folder, name, unreadable(&entry.folder, &reason)).is_err()
+                && output.push(&entry.folder, name, unreadable(&entry.folder, &reason)).is_err()
             {
                 return;
             }
@@ -44,13 +44,13 @@ pub(super) fn walk(
         let sidecars = sidecars_in(&entry);
         for name in photos_in(&entry).filter(|name| !seen(name)) {
             let item = item_of_file(&entry.folder, name, &sidecars);
-            if pager.push(&entry.folder, name, item).is_err() {
+            if output.push(&entry.folder, name, item).is_err() {
                 return;
             }
         }
     }
     // Nobody may listen any more: the scan was stopped.
-    let _ = pager.flush();
+    let _ = output.flush();
 }
 
 /// Nobody listens to the pages any more.
