@@ -13,7 +13,7 @@ CREATE TABLE users (
 CREATE TABLE photos (
     user_id              BIGINT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
     provider             TEXT   NOT NULL, -- 'folder' | 's3' | 'drive'
-    file_id              TEXT   NOT NULL, -- path below the folder, object key, or Drive id
+    file_id              TEXT   NOT NULL, -- absolute path, bucket/key, or Drive id
     name                 TEXT   NOT NULL, -- file name, for people
     format               TEXT,
     mime_type            TEXT,

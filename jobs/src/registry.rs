@@ -83,6 +83,19 @@ impl fmt::Debug for Entry {
 }
 
 fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {
+    // serde would fill a struct's fields from an array, in the order in which they are written.
+    let what = match payload {
+        Value::Object(_) => None,
+        Value::Null => Some("null"),
+        Value::Bool(_) => Some("a boolean"),
+        Value::Number(_) => Some("a number"),
+        Value::String(_) => Some("a string"),
+        Value::Array(_) => Some("an array"),
+    };
+    if let Some(what) = what {
+        let reason = format!("the payload must be a JSON object, not {what}");
+        return Err(Undecodable { kind: J::KIND, reason });
+    }
     serde_path_to_error::deserialize(payload).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
@@ -171,11 +184,27 @@ mod tests {
                 "field `userId`: invalid type: string \"seven\", expected i64",
             ),
             (r"{}", "missing field `userId`"),
-            (r"null", "invalid type: null, expected struct Greet"),
+            (r"null", "payload of greet: the payload must be a JSON object, not null"),
+            (r"[7]", "the payload must be a JSON object, not an array"),
+            (r#""seven""#, "the payload must be a JSON object, not a string"),
+            (r"7", "the payload must be a JSON object, not a number"),
+            (r"true", "the payload must be a JSON object, not a boolean"),
         ] {
             let payload = serde_json::from_str(payload).unwrap();
             let error = entry.check(&payload).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn objects_are_understood_by_every_shape_of_handler() {
+        let registry = crate::registry().with::<Greet>();
+        for (kind, payload) in [
+            ("greet", r#"{"userId":7,"unknown":true}"#),
+            ("rehearse", r#"{"act":"steps","steps":2,"stepMs":1,"failures":1}"#),
+        ] {
+            let payload = serde_json::from_str(payload).unwrap();
+            registry.get(kind).unwrap().check(&payload).unwrap();
         }
     }
 

@@ -45,6 +45,31 @@ pub enum FolderError {
     },
 }
 
+/// "Too many levels of symbolic links", which the standard library does not name yet.
+const ELOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+
+impl FolderError {
+    /// Whether the same path may be opened later: a disk that is busy or does not answer.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => {
+                let fault_of_the_path = matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::NotADirectory
+                        | io::ErrorKind::InvalidInput
+                        | io::ErrorKind::InvalidFilename
+                        | io::ErrorKind::PermissionDenied
+                );
+                !fault_of_the_path && source.raw_os_error() != Some(ELOOP)
+            }
+            Self::NoRoots | Self::Root { .. } | Self::Outside { .. } | Self::NotAFolder { .. } => {
+                false
+            }
+        }
+    }
+}
+
 /// The folders below which local files may be read.
 #[derive(Clone, Debug, Default)]
 pub struct Folders {
@@ -70,7 +95,7 @@ impl Folders {
         &self.roots
     }
 
-    /// A folder below a root: absolute, or relative to the only root.
+    /// A folder below a root: absolute, or relative to the first root.
     ///
     /// # Errors
     ///
@@ -218,6 +243,39 @@ mod tests {
         }
         let none = Folders::default().resolve("x").unwrap_err().to_string();
         assert!(none.contains("folders.roots is empty"), "{none}");
+    }
+
+    #[test]
+    fn only_a_disk_that_may_answer_later_is_worth_another_try() {
+        use io::ErrorKind as Kind;
+        for (kind, transient) in [
+            (Kind::NotFound, false),
+            (Kind::NotADirectory, false),
+            (Kind::InvalidInput, false),
+            (Kind::InvalidFilename, false),
+            (Kind::PermissionDenied, false),
+            (Kind::Interrupted, true),
+            (Kind::TimedOut, true),
+            (Kind::ResourceBusy, true),
+            (Kind::StaleNetworkFileHandle, true),
+            (Kind::Other, true),
+        ] {
+            let error = FolderError::Open { path: "x".to_owned(), source: kind.into() };
+            assert_eq!(error.is_transient(), transient, "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_can_never_be_opened_is_final() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("file"), b"x").unwrap();
+        std::os::unix::fs::symlink("circle", temp.path().join("circle")).unwrap();
+        let folders = Folders::open(&[temp.path().to_path_buf()]).unwrap();
+        let long = "x".repeat(300);
+        for path in ["missing", "file", "file/below", "nul\0inside", "circle", long.as_str()] {
+            let error = folders.resolve(path).unwrap_err();
+            assert!(!error.is_transient(), "{path:?}: {error:?}");
+        }
     }
 
     #[test]

@@ -47,6 +47,26 @@ pub enum ObjectError {
         #[source]
         source: anyhow::Error,
     },
+    /// The store does not hand out this object; others may be fine.
+    #[error("object `{key}` of bucket `{bucket}` cannot be read ({code})")]
+    Unreadable {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: String,
+        /// The store's word for it, such as `InvalidObjectState`.
+        code: String,
+    },
+    /// The store refuses the request, and will the next time.
+    #[error("the store refuses to work with bucket `{bucket}` ({code}: {message})")]
+    Refused {
+        /// The bucket.
+        bucket: String,
+        /// The store's word for it, such as `PermanentRedirect`.
+        code: String,
+        /// What the store says.
+        message: String,
+    },
     /// A name that the store does not accept.
     #[error("`{name}` is not the name of a bucket or object")]
     Name {

@@ -129,7 +129,7 @@ impl Source {
                 let folder = folder.clone();
                 // Ends by itself when the receiver is dropped.
                 tokio::task::spawn_blocking(move || {
-                    walk::walk(folder, cursor.as_ref(), size, &pages);
+                    walk::walk(FolderWalk::new(folder), cursor.as_ref(), size, &pages);
                 });
                 Pages::Walk(receiver)
             }

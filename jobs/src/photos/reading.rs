@@ -135,11 +135,28 @@ async fn from_bucket(
                 return Ok(failed("the object became shorter while it was read".to_owned()));
             }
             // This object's problem; the others may be fine.
-            Err(error @ (ObjectError::NoObject { .. } | ObjectError::Denied { .. })) => {
+            Err(ObjectError::Unreadable { code, .. }) => return Ok(failed(withheld(&code))),
+            Err(error @ ObjectError::NoObject { .. }) => {
                 return Ok(failed(format!("the object could not be read: {error}")));
             }
             Err(error) => return Err(object_error(error)),
         }
+    }
+}
+
+/// Why a store does not hand out an object.
+fn withheld(code: &str) -> String {
+    match code {
+        "AccessDenied" | "HTTP 403" => {
+            format!("the object could not be read: the store denies access to it ({code})")
+        }
+        "InvalidObjectState" => format!(
+            "the object could not be read: it is in an archive and must be restored first ({code})"
+        ),
+        _ if code.starts_with("KMS.") => {
+            format!("the object could not be read: its encryption key may not be used now ({code})")
+        }
+        _ => format!("the object could not be read: the store does not hand it out ({code})"),
     }
 }
 
@@ -199,5 +216,24 @@ fn facts(probe: Probe, bytes: u64, sidecar: Option<&Sidecar>) -> PhotoFacts {
         orientation: probe.orientation,
         camera_make: probe.camera_make,
         camera_model: probe.camera_model,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_an_object_is_withheld_is_said_in_words() {
+        for (code, words) in [
+            ("AccessDenied", "denies access"),
+            ("HTTP 403", "denies access"),
+            ("InvalidObjectState", "restored first"),
+            ("KMS.DisabledException", "encryption key"),
+            ("InvalidRange", "does not hand it out"),
+        ] {
+            let told = withheld(code);
+            assert!(told.contains(words) && told.contains(code), "{told}");
+        }
     }
 }

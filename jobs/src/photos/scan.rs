@@ -3,6 +3,8 @@
 //! A page is recorded in one transaction, then the checkpoint moves on. A crash between the two
 //! repeats at most one page, whose files are then known and skipped.
 
+use std::time::Duration;
+
 use anyhow::{Error, anyhow};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,9 @@ use crate::metric;
 const DEFAULT_BATCH: usize = 100;
 /// S3 lists no more at once.
 const MAX_BATCH: usize = 1_000;
+
+/// Pause of a begun scan before it looks again whether another one of its user still runs.
+const HELD_UP: Duration = Duration::from_secs(30);
 
 /// What a scan returns: the web application's `LastScanResult`, and what it found file by file.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -117,11 +122,9 @@ impl<'a> Scan<'a> {
 
     /// Runs to the end, or to a safe point when asked to stop.
     pub(super) async fn run(self) -> Result<ScanResult, JobError> {
+        let checkpoint = self.cx.resume::<Checkpoint>().await?;
         if let Err(holder) = self.cx.claim(&format!("scan:{}", self.user_id)).await? {
-            return Err(JobError::discard(anyhow!(
-                "another scan of user {} is running (job {holder}); start this one again when that one has ended",
-                self.user_id
-            )));
+            return Err(held_up(self.user_id, &holder, checkpoint.is_some()));
         }
         let now = self.cx.effects().clock.now_ms();
         let mut progress = ScanProgress {
@@ -132,7 +135,7 @@ impl<'a> Scan<'a> {
             ..ScanProgress::default()
         };
         self.cx.report(progress.report());
-        let result = self.pages(&mut progress).await;
+        let result = self.pages(checkpoint, &mut progress).await;
         (progress.is_scanning, progress.current_status) = self.ended(&result);
         self.report(&mut progress);
         result
@@ -153,9 +156,13 @@ impl<'a> Scan<'a> {
         (again, format!("{what}: {error}"))
     }
 
-    async fn pages(&self, progress: &mut ScanProgress) -> Result<ScanResult, JobError> {
+    async fn pages(
+        &self,
+        checkpoint: Option<Checkpoint>,
+        progress: &mut ScanProgress,
+    ) -> Result<ScanResult, JobError> {
         let effects = self.cx.effects();
-        let mut state = match self.cx.resume::<Checkpoint>().await? {
+        let mut state = match checkpoint {
             Some(state) => {
                 tracing::info!(
                     dealt_with = state.counts.processed,
@@ -183,7 +190,7 @@ impl<'a> Scan<'a> {
         }
         let now = effects.clock.now_ms();
         let duration = now.saturating_sub(state.started_at);
-        let seconds = std::time::Duration::from_millis(u64::try_from(duration).unwrap_or(0));
+        let seconds = Duration::from_millis(u64::try_from(duration).unwrap_or(0));
         metrics::histogram!(metric::SCAN_SECONDS).record(seconds.as_secs_f64());
         Ok(ScanResult {
             scan_type: self.source.provider().as_str(),
@@ -267,6 +274,36 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// What becomes of a scan while another one of its user runs.
+fn held_up(user_id: i64, holder: &str, begun: bool) -> JobError {
+    let running = format!("another scan of user {user_id} is running (job {holder})");
+    if begun {
+        // It was interrupted, and its user was told that it goes on.
+        return JobError::postpone(
+            HELD_UP,
+            anyhow!("{running}; this one goes on when that one has ended"),
+        );
+    }
+    JobError::discard(anyhow!("{running}; start this one again when that one has ended"))
+}
+
 fn catalogue_error(error: CatalogueError) -> JobError {
     if error.is_transient() { JobError::retry(error) } else { JobError::discard(Error::new(error)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_begun_scan_waits_for_another_and_a_new_one_is_refused() {
+        let begun = held_up(7, "photo-processing/3", true);
+        assert_eq!(begun.decision(), Decision::Postpone { after: HELD_UP });
+        let new = held_up(7, "photo-processing/3", false);
+        assert_eq!(new.decision(), Decision::Discard);
+        for error in [begun, new] {
+            let told = "another scan of user 7 is running (job photo-processing/3); ";
+            assert!(error.to_string().starts_with(told), "{error}");
+        }
+    }
 }

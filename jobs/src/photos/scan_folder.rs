@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Error;
 use serde::Deserialize;
 
 use super::listing::Source;
 use super::scan::{Scan, ScanResult};
 use crate::context::JobContext;
-use crate::effects::FolderError;
 use crate::job::{Job, JobError, Timeout};
 
 /// Reads the photos of a local folder, its sub-folders included, into the catalogue.
@@ -16,8 +14,8 @@ use crate::job::{Job, JobError, Timeout};
 /// Effects: rows of photos, processed files and photo outcomes; progress under
 /// `scan:progress:{userId}`.
 /// Safe to repeat because: rows are upserts on (user, provider, path), and unchanged files are skipped.
-/// Gives up when: the folder is outside the configured roots or cannot be opened, or another scan of
-/// the user is running.
+/// Gives up when: the folder is outside the configured roots, is not there, or may not be opened, or
+/// another scan of the user is running. A disk that does not answer is tried again.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScanFolder {
@@ -34,14 +32,8 @@ impl Job for ScanFolder {
     type Output = ScanResult;
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
-        let folder = cx.effects().folders.resolve(&self.path).map_err(|error| match error {
-            // A disk that is busy or not mounted yet may be there later.
-            FolderError::Open { ref source, .. }
-                if source.kind() != std::io::ErrorKind::NotFound =>
-            {
-                JobError::retry(error)
-            }
-            error => JobError::discard(Error::new(error)),
+        let folder = cx.effects().folders.resolve(&self.path).map_err(|error| {
+            if error.is_transient() { JobError::retry(error) } else { JobError::discard(error) }
         })?;
         Scan::new(&cx, self.user_id, Source::Folder(folder), self.batch_size).run().await
     }

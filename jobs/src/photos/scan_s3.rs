@@ -15,7 +15,8 @@ use crate::job::{Job, JobError, Timeout};
 /// `scan:progress:{userId}`.
 /// Safe to repeat because: rows are upserts on (user, provider, bucket and key), and unchanged objects
 /// are skipped.
-/// Gives up when: the bucket is not there or access is denied, or another scan of the user is running.
+/// Gives up when: the bucket is not there, access is denied or the store refuses for good, or another
+/// scan of the user is running.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScanS3 {

@@ -7,9 +7,10 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 /// Where files come from. With the user and the file id it is the key of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
-    /// A folder on a disk; the file id is the path below it.
+    /// A folder on a disk; the file id is the absolute path, or `bytes:` and the escaped path
+    /// where that is no UTF-8.
     Folder,
-    /// A bucket; the file id is the object's key.
+    /// A bucket; the file id is its name, `/` and the object's key.
     S3,
     /// Google Drive; the file id is Drive's.
     Drive,

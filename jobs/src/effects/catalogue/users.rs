@@ -2,22 +2,9 @@
 
 use sqlx::AnyConnection;
 
-use super::{Catalogue, CatalogueError};
+use super::CatalogueError;
 
-impl Catalogue {
-    /// Makes the user's row, if there is none. `now_ms` is in Unix milliseconds.
-    ///
-    /// # Errors
-    /// [`CatalogueError::Write`].
-    pub async fn ensure_user(&self, user_id: i64, now_ms: i64) -> Result<(), CatalogueError> {
-        self.timed("ensure_user", async {
-            let mut connection = self.primary.acquire().await.map_err(CatalogueError::Begin)?;
-            ensure(&mut connection, user_id, now_ms).await
-        })
-        .await
-    }
-}
-
+/// Makes the user's row, if there is none. `now_ms` is in Unix milliseconds.
 pub(super) async fn ensure(
     connection: &mut AnyConnection,
     user_id: i64,

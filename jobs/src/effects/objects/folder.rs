@@ -38,7 +38,12 @@ impl Folder {
                 return Err(ObjectError::NoBucket { bucket });
             }
             let mut found = Vec::new();
-            walk(&folder, &folder, &prefix, &mut found).map_err(|e| passing("list", &bucket, e))?;
+            walk(&folder, &folder, &prefix, &mut found).map_err(|e| match e.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    ObjectError::Denied { bucket: bucket.clone(), source: e.into() }
+                }
+                _ => passing("list", &bucket, e),
+            })?;
             found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
             let rest = found.into_iter().filter(|o| after.as_ref().is_none_or(|a| o.key > *a));
             Ok(rest.take(limit).collect())
@@ -62,10 +67,7 @@ impl Folder {
                 file.take(range.end - range.start).read_to_end(&mut bytes)?;
                 Ok(bytes)
             };
-            read().map_err(|error: io::Error| match error.kind() {
-                io::ErrorKind::NotFound => ObjectError::NoObject { bucket, key },
-                _ => passing("read", &bucket, error),
-            })
+            read().map_err(|error| unread(bucket, key, error))
         })
         .await
     }
@@ -87,11 +89,45 @@ fn name(name: &str) -> ObjectError {
     ObjectError::Name { name: name.to_owned() }
 }
 
+fn unread(bucket: String, key: String, error: io::Error) -> ObjectError {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::NotFound | Kind::NotADirectory => ObjectError::NoObject { bucket, key },
+        kind @ (Kind::PermissionDenied
+        | Kind::IsADirectory
+        | Kind::InvalidFilename
+        | Kind::InvalidInput) => ObjectError::Unreadable { bucket, key, code: kind.to_string() },
+        _ => passing("read", &bucket, error),
+    }
+}
+
+/// Nothing, where an entry has gone meanwhile or may not be looked at: the others are listed.
+fn skip_lost<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    use io::ErrorKind as Kind;
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match error.kind() {
+            Kind::NotFound | Kind::NotADirectory | Kind::PermissionDenied => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
 fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
+    let entries = match fs::read_dir(folder) {
+        // Without the bucket's own folder there is nothing to list.
+        entries if folder == top => entries?,
+        entries => match skip_lost(entries)? {
+            Some(entries) => entries,
+            None => return Ok(()),
+        },
+    };
+    for entry in entries {
         let entry = entry?;
         let path = entry.path();
-        let kind = entry.file_type()?;
+        let Some(kind) = skip_lost(entry.file_type())? else {
+            continue;
+        };
         if kind.is_dir() {
             walk(top, &path, prefix, found)?;
         } else if kind.is_file() {
@@ -100,7 +136,9 @@ fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) ->
                 continue;
             };
             if key.starts_with(prefix) {
-                let meta = entry.metadata()?;
+                let Some(meta) = skip_lost(entry.metadata())? else {
+                    continue;
+                };
                 let changed = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
                 found.push(ObjectInfo {
                     key: key.to_owned(),
@@ -152,7 +190,40 @@ mod tests {
             let error = store.read(bucket, key, 0..1).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+        let folder = store.read("photos", "2019", 0..1).await.unwrap_err().to_string();
+        assert_eq!(folder, "object `2019` of bucket `photos` cannot be read (is a directory)");
         let missing = store.list("gone", "", None, 1).await.unwrap_err();
         assert_eq!(missing.to_string(), "there is no bucket `gone`");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_that_objects_problem() {
+        use io::ErrorKind as Kind;
+        for (kind, expected) in [
+            (Kind::NotFound, "has no object `a`"),
+            (Kind::NotADirectory, "has no object `a`"),
+            (Kind::PermissionDenied, "cannot be read (permission denied)"),
+            (Kind::TimedOut, "read of bucket `photos` failed"),
+        ] {
+            let error = unread("photos".to_owned(), "a".to_owned(), kind.into());
+            assert!(error.to_string().contains(expected), "{error}");
+            assert_eq!(error.is_transient(), kind == Kind::TimedOut);
+        }
+    }
+
+    #[test]
+    fn what_vanishes_during_a_listing_is_left_out() {
+        use io::ErrorKind as Kind;
+        let temp = tempfile::tempdir().unwrap();
+        let mut found = Vec::new();
+        walk(temp.path(), &temp.path().join("gone"), "", &mut found).unwrap();
+        assert!(found.is_empty());
+        let top = temp.path().join("gone");
+        assert_eq!(walk(&top, &top, "", &mut found).unwrap_err().kind(), Kind::NotFound);
+        for (kind, lost) in
+            [(Kind::NotFound, true), (Kind::PermissionDenied, true), (Kind::TimedOut, false)]
+        {
+            assert_eq!(skip_lost::<()>(Err(kind.into())).is_ok(), lost, "{kind}");
+        }
     }
 }

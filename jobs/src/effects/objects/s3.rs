@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
@@ -98,7 +100,7 @@ impl S3 {
             .max_keys(i32::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000))
             .send()
             .await
-            .map_err(|error| classify("list", bucket, "", &error))?;
+            .map_err(|error| classify("list", bucket, None, &error))?;
         let object = |object: &aws_sdk_s3::types::Object| {
             Some(ObjectInfo {
                 key: object.key()?.to_owned(),
@@ -124,25 +126,17 @@ impl S3 {
             .range(format!("bytes={}-{}", range.start, range.end - 1))
             .send()
             .await
-            .map_err(|error| classify("read", bucket, key, &error))?;
-        let body = answer.body.collect().await.map_err(|error| ObjectError::Passing {
-            step: "read",
-            bucket: bucket.to_owned(),
-            source: error.into(),
-        })?;
-        let mut bytes = body.to_vec();
+            .map_err(|error| classify("read", bucket, Some(key), &error))?;
         // A store that ignores `Range` sends everything from the start.
-        if answer.content_range.is_none() {
-            let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(bytes.len());
-            bytes.drain(..start);
-        }
-        bytes.truncate(usize::try_from(range.end - range.start).unwrap_or(usize::MAX));
-        Ok(bytes)
+        let skip = if answer.content_range.is_none() { range.start } else { 0 };
+        part(answer.body, skip, range.end - range.start).await.map_err(|error| {
+            ObjectError::Passing { step: "read", bucket: bucket.to_owned(), source: error.into() }
+        })
     }
 
     pub(super) async fn probe(&self) -> Result<String, ObjectError> {
         let listed = self.client.list_buckets().send().await;
-        match listed.map_err(|error| classify("list the buckets", "*", "", &error)) {
+        match listed.map_err(|error| classify("list the buckets", "*", None, &error)) {
             Ok(buckets) => Ok(format!("{}, {} buckets", self.endpoint, buckets.buckets().len())),
             // Many keys may not list buckets; the store answered and knows them.
             Err(ObjectError::Denied { source, .. })
@@ -155,29 +149,218 @@ impl S3 {
     }
 }
 
-fn classify<E, R>(
+/// Some bytes of a body; no more is fetched than it takes.
+async fn part(
+    mut body: ByteStream,
+    mut skip: u64,
+    wanted: u64,
+) -> Result<Vec<u8>, ByteStreamError> {
+    // A body that is as long as wanted is read to its end, so that the connection can be used again.
+    let exact = skip == 0 && body.size_hint().1 == Some(wanted);
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    while exact || bytes.len() < wanted {
+        let Some(chunk) = body.try_next().await? else { break };
+        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
+        skip -= skipped as u64;
+        bytes.extend_from_slice(&chunk[skipped..]);
+    }
+    bytes.truncate(wanted);
+    Ok(bytes)
+}
+
+fn classify<E>(
     step: &'static str,
     bucket: &str,
-    key: &str,
-    error: &SdkError<E, R>,
+    key: Option<&str>,
+    error: &SdkError<E, HttpResponse>,
 ) -> ObjectError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
 {
-    let code = error.code().unwrap_or_default().to_owned();
+    if let SdkError::ServiceError(answer) = error {
+        let status = answer.raw().status().as_u16();
+        return judge(step, bucket, key, status, error.code(), error.message());
+    }
+    let source = anyhow::anyhow!("{}", in_words(error));
+    ObjectError::Passing { step, bucket: bucket.to_owned(), source }
+}
+
+/// What an answer means: with a key it is about that object, without about the bucket.
+fn judge(
+    step: &'static str,
+    bucket: &str,
+    key: Option<&str>,
+    status: u16,
+    code: Option<&str>,
+    message: Option<&str>,
+) -> ObjectError {
+    // Answers without a body, or a proxy's, name no code.
+    let code = code.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+    let told = match message {
+        Some(message) if !message.is_empty() => format!("{code}: {message}"),
+        _ => code.clone(),
+    };
+    let source = anyhow::anyhow!(told);
     let bucket = bucket.to_owned();
-    let told = || anyhow::anyhow!("{}", DisplayErrorContext(error));
-    match code.as_str() {
-        "NoSuchBucket" => ObjectError::NoBucket { bucket },
-        "NoSuchKey" => ObjectError::NoObject { bucket, key: key.to_owned() },
-        "InvalidBucketName" => ObjectError::Name { name: bucket },
-        "AccessDenied"
-        | "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "AuthorizationHeaderMalformed" => {
-            ObjectError::Denied { bucket, source: anyhow::anyhow!("{code}") }
+    match (code.as_str(), key) {
+        ("NoSuchBucket", _) => ObjectError::NoBucket { bucket },
+        ("NoSuchKey" | "HTTP 404", Some(key)) => {
+            ObjectError::NoObject { bucket, key: key.to_owned() }
         }
-        _ => ObjectError::Passing { step, bucket, source: told() },
+        ("InvalidBucketName", _) => ObjectError::Name { name: bucket },
+        (
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "AuthorizationHeaderMalformed"
+            | "ExpiredToken"
+            | "InvalidToken"
+            | "HTTP 401",
+            _,
+        )
+        | ("AccessDenied" | "HTTP 403", None) => ObjectError::Denied { bucket, source },
+        _ if !is_final(status, &code) => ObjectError::Passing { step, bucket, source },
+        (_, Some(key)) => ObjectError::Unreadable { bucket, key: key.to_owned(), code },
+        (_, None) => {
+            let message = message.unwrap_or("no more is said").to_owned();
+            ObjectError::Refused { bucket, code, message }
+        }
+    }
+}
+
+/// Whether the same request would be answered the same way again.
+fn is_final(status: u16, code: &str) -> bool {
+    let passing = ["RequestTimeTooSkewed", "RequestTimeout", "SlowDown", "TooManyRequests"];
+    matches!(status, 300..=499)
+        && !matches!(status, 307 | 408 | 429)
+        && !passing.contains(&code)
+        && !code.starts_with("Throttl")
+        && !code.starts_with("RequestLimit")
+}
+
+/// An error and its causes; the SDK's own words for several causes are a debug dump.
+fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    #[test]
+    fn an_answer_is_about_the_object_the_bucket_or_the_moment() {
+        let word = |error: &ObjectError| match error {
+            ObjectError::NoBucket { .. } => "no bucket",
+            ObjectError::NoObject { .. } => "no object",
+            ObjectError::Denied { .. } => "denied",
+            ObjectError::Unreadable { .. } => "unreadable",
+            ObjectError::Refused { .. } => "refused",
+            ObjectError::Name { .. } => "name",
+            ObjectError::Endpoint { .. } => "endpoint",
+            ObjectError::Passing { .. } => "passing",
+        };
+        for (status, code, of_object, of_bucket) in [
+            (404, Some("NoSuchBucket"), "no bucket", "no bucket"),
+            (404, Some("NoSuchKey"), "no object", "refused"),
+            (404, None, "no object", "refused"),
+            (400, Some("InvalidBucketName"), "name", "name"),
+            (403, Some("AccessDenied"), "unreadable", "denied"),
+            (403, None, "unreadable", "denied"),
+            (401, None, "denied", "denied"),
+            (403, Some("InvalidAccessKeyId"), "denied", "denied"),
+            (403, Some("SignatureDoesNotMatch"), "denied", "denied"),
+            (400, Some("ExpiredToken"), "denied", "denied"),
+            (403, Some("InvalidObjectState"), "unreadable", "refused"),
+            (400, Some("InvalidRequest"), "unreadable", "refused"),
+            (400, Some("KMS.DisabledException"), "unreadable", "refused"),
+            (416, Some("InvalidRange"), "unreadable", "refused"),
+            (301, Some("PermanentRedirect"), "unreadable", "refused"),
+            (301, None, "unreadable", "refused"),
+            (307, Some("TemporaryRedirect"), "passing", "passing"),
+            (403, Some("RequestTimeTooSkewed"), "passing", "passing"),
+            (400, Some("RequestTimeout"), "passing", "passing"),
+            (408, None, "passing", "passing"),
+            (429, None, "passing", "passing"),
+            (400, Some("ThrottlingException"), "passing", "passing"),
+            (503, Some("SlowDown"), "passing", "passing"),
+            (500, Some("InternalError"), "passing", "passing"),
+            (502, None, "passing", "passing"),
+        ] {
+            let judged = |key| judge("test", "photos", key, status, code, Some("so it is"));
+            assert_eq!(word(&judged(Some("a.jpg"))), of_object, "{status} {code:?} of an object");
+            assert_eq!(word(&judged(None)), of_bucket, "{status} {code:?} of a bucket");
+            assert_eq!(judged(None).is_transient(), of_bucket == "passing", "{status} {code:?}");
+        }
+    }
+
+    /// A store that gives the same answer to everybody.
+    fn store(answer: Vec<u8>) -> S3 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 16 * 1024]);
+                // The client may hang up before the end.
+                let _ = stream.write_all(&answer);
+            }
+        });
+        at(endpoint)
+    }
+
+    fn at(endpoint: String) -> S3 {
+        let settings = S3Settings {
+            endpoint,
+            region: "us-east-1".to_owned(),
+            access_key_id: "key".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            path_style: true,
+            timeout: Duration::from_secs(5),
+        };
+        S3::open(&settings).unwrap()
+    }
+
+    fn refusal(status: &str, code: &str, message: &str) -> Vec<u8> {
+        let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+        let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length");
+        format!("{head}: {}\r\n\r\n{body}", body.len()).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn what_the_store_says_is_told_in_its_words() {
+        let glacier = store(refusal("403 Forbidden", "InvalidObjectState", "It is archived."));
+        let error = glacier.read("photos", "a.jpg", 0..9).await.unwrap_err();
+        let code = "object `a.jpg` of bucket `photos` cannot be read (InvalidObjectState)";
+        assert_eq!(error.to_string(), code);
+        let error = glacier.list("photos", "", None, 9).await.unwrap_err();
+        assert!(error.to_string().ends_with("(InvalidObjectState: It is archived.)"), "{error}");
+
+        let told = |error: ObjectError| format!("{:#}", anyhow::Error::new(error));
+        let skewed = store(refusal("403 Forbidden", "RequestTimeTooSkewed", "Too late."));
+        let told_by_store = told(skewed.list("photos", "", None, 9).await.unwrap_err());
+        assert_eq!(
+            told_by_store,
+            "list of bucket `photos` failed: RequestTimeTooSkewed: Too late."
+        );
+
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody =
+            told(at(format!("http://{port}")).read("photos", "a", 0..9).await.unwrap_err());
+        assert!(nobody.contains("refused") && !nobody.contains(['{', '\n']), "{nobody}");
+    }
+
+    #[tokio::test]
+    async fn no_more_is_fetched_than_asked_for() {
+        // It announces more than it will ever send, and ignores the range.
+        let mut answer =
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n".to_vec();
+        answer.extend(b"0123456789".repeat(10));
+        let bytes = store(answer).read("photos", "a.jpg", 5..25).await.unwrap();
+        assert_eq!(bytes, b"56789012345678901234");
     }
 }

@@ -17,9 +17,11 @@ pub(in crate::photos) enum Cursor {
     Key { key: String },
 }
 
-/// A path as text; bytes that are no UTF-8 are percent-encoded.
+/// An absolute path as text. One that is no UTF-8 is percent-encoded, behind a word with which no
+/// absolute path begins: a file that is really called `%FF.jpg` is another one.
 pub(super) fn shown(path: &Path) -> String {
-    path.to_str().map_or_else(|| escaped(path.as_os_str()), str::to_owned)
+    let escape = || format!("bytes:{}", escaped(path.as_os_str()));
+    path.to_str().map_or_else(escape, str::to_owned)
 }
 
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
@@ -40,5 +42,23 @@ pub(super) fn decode(cursor: &Cursor) -> Option<(PathBuf, OsString)> {
     match cursor {
         Cursor::File { folder, name } => Some((PathBuf::from(text(folder)), text(name))),
         Cursor::Key { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_paths_are_shown_alike() {
+        for (path, expected) in [
+            (b"/p/a.jpg".as_slice(), "/p/a.jpg"),
+            (b"/p/%FF.jpg", "/p/%FF.jpg"),
+            (b"/p/\xff.jpg", "bytes:/p/%FF.jpg"),
+            (b"/p/%FF\xff.jpg", "bytes:/p/%25FF%FF.jpg"),
+            (b"/bytes:/p/%FF.jpg", "/bytes:/p/%FF.jpg"),
+        ] {
+            assert_eq!(shown(Path::new(OsStr::from_bytes(path))), expected);
+        }
     }
 }

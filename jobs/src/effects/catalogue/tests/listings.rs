@@ -1,5 +1,6 @@
 //! Listings and counts.
 
+use super::super::users::ensure;
 use super::databases::Database;
 use super::*;
 use crate::effects::catalogue::{CatalogueSummary, FileKey, OutcomeCount, OutcomeStatus};
@@ -66,8 +67,10 @@ async fn the_summary_counts(database: Database) {
 async fn an_unknown_user_has_nothing(database: Database) {
     let catalogue = database.catalogue().await;
     assert_eq!(catalogue.summary(7, 10).await.unwrap(), CatalogueSummary::default());
-    catalogue.ensure_user(7, NOW).await.unwrap();
-    catalogue.ensure_user(7, NOW + 1).await.unwrap();
+    for now in [NOW, NOW + 1] {
+        let mut connection = catalogue.primary.acquire().await.unwrap();
+        ensure(&mut connection, 7, now).await.unwrap();
+    }
     let created: i64 = sqlx::query_scalar("SELECT created_at FROM users WHERE user_id = 7")
         .fetch_one(&catalogue.primary)
         .await
