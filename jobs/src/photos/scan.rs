@@ -101,6 +101,9 @@ struct Checkpoint {
     cursor: Option<Cursor>,
 }
 
+/// How long a catalogue that does not answer is left alone.
+const CATALOGUE_REST: Duration = Duration::from_secs(30);
+
 /// One scan of one user's photos.
 pub(super) struct Scan<'a> {
     cx: &'a JobContext,
@@ -287,8 +290,13 @@ fn held_up(user_id: i64, holder: &str, begun: bool) -> JobError {
     JobError::discard(anyhow!("{running}; start this one again when that one has ended"))
 }
 
+/// A database that restarts should not use up a scan's attempts.
 fn catalogue_error(error: CatalogueError) -> JobError {
-    if error.is_transient() { JobError::retry(error) } else { JobError::discard(Error::new(error)) }
+    if error.is_transient() {
+        JobError::retry_after(CATALOGUE_REST, error)
+    } else {
+        JobError::discard(Error::new(error))
+    }
 }
 
 #[cfg(test)]

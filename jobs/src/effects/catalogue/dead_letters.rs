@@ -12,6 +12,10 @@ use super::{Catalogue, CatalogueError};
 
 pub(super) const TABLE: &str = "dead_letters";
 
+/// Marks a letter as retried, unless its job has died again meanwhile.
+const RETRIED: &str =
+    "UPDATE dead_letters SET retried_at = $2 WHERE id = $1 AND last_seen_at <= $2";
+
 impl Catalogue {
     /// The dead letters that fit, the latest deaths first.
     ///
@@ -78,13 +82,13 @@ impl Catalogue {
     }
 
     /// Notes that the job was put back into its queue at `at_ms` (Unix milliseconds). Answers
-    /// whether there is such a letter; `id` is the whole id.
+    /// whether there is such a letter; `id` is the whole id. A job that has died since is dead.
     ///
     /// # Errors
     /// [`CatalogueError::Write`].
     pub async fn mark_retried(&self, id: &str, at_ms: i64) -> Result<bool, CatalogueError> {
         self.timed("mark_retried", async {
-            let done = sqlx::query("UPDATE dead_letters SET retried_at = $2 WHERE id = $1")
+            let done = sqlx::query(RETRIED)
                 .bind(without_nul(id))
                 .bind(at_ms)
                 .execute(&self.primary)
