@@ -1,5 +1,6 @@
 //! `roadie demo`: the whole daemon with nothing but this binary and a Redis server program.
 
+mod data;
 mod redis_server;
 mod report;
 
@@ -35,20 +36,18 @@ pub(super) struct Args {
     /// The Redis server program: redis-server, valkey-server or meebis
     #[arg(long, value_name = "PROGRAM")]
     redis_server: Option<PathBuf>,
-    /// Where the demo keeps its data; emptied at the start
+    /// Where the demo keeps its data; what an earlier demo left there is deleted at the start
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
 
 pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCode> {
-    let data = prepare(&args.data.unwrap_or_else(default_data))?;
-    let folder = match args.folder {
-        Some(folder) => folder
-            .canonicalize()
-            .with_context(|| format!("cannot open the folder {}", folder.display()))?,
+    let asked = args.folder.as_deref().map(photos).transpose()?;
+    let data = data::prepare(&args.data.unwrap_or_else(default_data), asked.as_deref())?;
+    let folder = match asked {
+        Some(folder) => folder,
         None => samples(&data)?,
     };
-    anyhow::ensure!(folder.is_dir(), "{} is not a folder", folder.display());
     let redis = RedisServer::start(args.redis_server.as_deref(), &data).await?;
     say(&format!("redis       {}", redis.shown()));
     let config = configure(&sources, &data, &folder, redis.url())?;
@@ -118,34 +117,13 @@ fn default_data() -> PathBuf {
     std::env::temp_dir().join(format!("roadie-demo-{user}"))
 }
 
-/// An empty folder that only its owner reads. Refuses to empty one that is no demo's.
-fn prepare(data: &Path) -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    let mark = data.join("demo.toml");
-    let occupied = data.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    anyhow::ensure!(
-        !occupied || mark.exists(),
-        "{} is not empty and holds no demo; name another folder with --data",
-        data.display()
-    );
-    if occupied {
-        std::fs::remove_dir_all(data)
-            .with_context(|| format!("empty {} (--data)", data.display()))?;
-    }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("make {} (--data)", data.display()))?;
-    let open_to_others = data.metadata()?.permissions().mode().trailing_zeros() < 6;
-    anyhow::ensure!(
-        !open_to_others,
-        "{} is open to others; name another folder with --data",
-        data.display()
-    );
-    // From the first moment on, so that an interrupted demo can be repeated.
-    std::fs::write(&mark, DEMO).context("write the demo's configuration")?;
-    Ok(data.canonicalize()?)
+/// The folder to scan. Looked at before anything else is touched.
+fn photos(folder: &Path) -> anyhow::Result<PathBuf> {
+    let shown = folder.display();
+    let folder =
+        folder.canonicalize().with_context(|| format!("cannot open the folder {shown}"))?;
+    anyhow::ensure!(folder.is_dir(), "{shown} is not a folder");
+    Ok(folder)
 }
 
 fn samples(data: &Path) -> anyhow::Result<PathBuf> {
