@@ -11,6 +11,8 @@ mod run;
 mod table;
 mod watch;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -79,11 +81,14 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let sources =
-        Sources { file: cli.config, environment: std::env::vars().collect(), flags: cli.set };
+        Sources { file: cli.config, environment: environment(std::env::vars_os()), flags: cli.set };
     if let Command::Demo(args) = cli.command {
         return finish(block_on(demo::demo(args, sources)));
     }
-    let config = match sources.load() {
+    // The others only look at queues, whose kinds may be somebody else's.
+    let serves = matches!(cli.command, Command::Run(_) | Command::Check(_));
+    let loaded = if serves { sources.load_for(&roadie_jobs::registry()) } else { sources.load() };
+    let config = match loaded {
         Ok(config) => config,
         Err(error) => {
             complain(&format!("the configuration is wrong:\n{error}"));
@@ -91,6 +96,13 @@ pub fn main() -> ExitCode {
         }
     };
     finish(block_on(dispatch(cli.command, config)))
+}
+
+/// What is not UTF-8 cannot be a setting of ours.
+fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
@@ -136,4 +148,22 @@ fn say(text: &str) {
 fn complain(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "roadie: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn variables_that_are_not_utf8_are_skipped() {
+        let odd = || OsString::from_vec(vec![b'x', 0xff]);
+        let variables = [
+            (OsString::from("A"), OsString::from("1")),
+            (OsString::from("B"), odd()),
+            (odd(), OsString::from("2")),
+        ];
+        let kept = environment(variables.into_iter());
+        assert_eq!(kept, BTreeMap::from([("A".to_owned(), "1".to_owned())]));
+    }
 }
