@@ -44,7 +44,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the configured queues until SIGTERM or SIGINT
+    /// Serve the configured queues until SIGTERM, SIGINT or SIGHUP
     Run(run::Args),
     /// Scan a folder of photos with nothing but this binary and a Redis that it starts itself
     Demo(demo::Args),

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 /// Only a demo writes this, so a folder that holds it is a demo's.
 const MARK: &str = ".roadie-demo";
 /// What demos leave behind, beside the mark.
-const LEFT: [&str; 10] = [
+const LEFT: [&str; 9] = [
     "photos",
     "objects",
     "catalogue.db",
@@ -17,7 +17,6 @@ const LEFT: [&str; 10] = [
     "catalogue.db-shm",
     "catalogue.db-journal",
     "redis.log",
-    "redis.sock",
     "metrics.prom",
     "demo.toml",
 ];
@@ -32,6 +31,8 @@ pub(super) fn prepare(data: &Path, photos: Option<&Path>) -> anyhow::Result<Path
         .with_context(|| format!("make {} (--data)", data.display()))?;
     let data = data.canonicalize().with_context(|| format!("open {} (--data)", data.display()))?;
     let shown = data.display();
+    // It becomes a part of a URL.
+    anyhow::ensure!(data.to_str().is_some(), "the name of {shown} (--data) is not UTF-8");
     if let Some(photos) = photos {
         anyhow::ensure!(
             !photos.starts_with(&data),

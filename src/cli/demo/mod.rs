@@ -13,7 +13,7 @@ use serde_json::json;
 
 use self::redis_server::RedisServer;
 use super::{say, watch};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Secret, Sources};
 use crate::daemon::Daemon;
 use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
@@ -48,14 +48,19 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
         Some(folder) => folder,
         None => samples(&data)?,
     };
-    let redis = RedisServer::start(args.redis_server.as_deref(), &data).await?;
-    say(&format!("redis       {}", redis.shown()));
-    let config = configure(&sources, &data, &folder, redis.url())?;
+    let mut config = configure(&sources, &data, &folder)?;
     logs::install(&config.log)?;
     panics::install_hook();
     let recorder = metrics::install()?;
+    // Before there is a Redis that would be left behind.
     let stop = Stop::default();
     let signals = tokio::spawn(lifecycle::listen(stop.clone())?);
+    let redis = tokio::select! {
+        redis = RedisServer::start(args.redis_server.as_deref(), &data) => redis?,
+        () = stop.soft.cancelled() => return Ok(ExitCode::FAILURE),
+    };
+    say(&format!("redis       {}", redis.shown()));
+    config.redis.url = Secret::from(redis.url().to_owned());
 
     let queues = Queues::connect(&config.redis).await?;
     let daemon = Daemon::build(config.clone(), roadie_jobs::registry(), recorder.clone()).await?;
@@ -92,22 +97,21 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     Ok(ExitCode::from(u8::from(!completed)))
 }
 
-fn configure(sources: &Sources, data: &Path, folder: &Path, redis: &str) -> anyhow::Result<Config> {
+fn configure(sources: &Sources, data: &Path, folder: &Path) -> anyhow::Result<Config> {
     let file = data.join("demo.toml");
     std::fs::write(&file, DEMO).context("write the demo's configuration")?;
     // The environment is left out: a REDIS_URL or DATABASE_URL of the machine is not the demo's.
-    let mut flags = vec![
-        ("redis.url".to_owned(), redis.to_owned()),
-        ("data.dir".to_owned(), data.display().to_string()),
-        ("folders.roots".to_owned(), folder.display().to_string()),
-    ];
-    flags.extend(sources.flags.iter().cloned());
-    let sources = Sources { file: Some(file), flags, ..Sources::default() };
-    Ok(sources.load()?)
+    let sources = Sources { file: Some(file), flags: sources.flags.clone(), ..Sources::default() };
+    let mut config = sources.load()?;
+    // Not as text, in which a comma or a brace of a folder's name would mean something.
+    config.data.dir = data.to_path_buf();
+    config.folders.roots.push(folder.to_path_buf());
+    Ok(config)
 }
 
 fn enqueue_line(redis: &str, folder: &Path) -> String {
     let payload = json!({ "userId": USER + 1, "path": folder });
+    let payload = payload.to_string().replace('\'', r"'\''");
     format!("REDIS_URL={redis} roadie enqueue {QUEUE} scan-folder '{payload}' --watch")
 }
 
@@ -123,6 +127,8 @@ fn photos(folder: &Path) -> anyhow::Result<PathBuf> {
     let folder =
         folder.canonicalize().with_context(|| format!("cannot open the folder {shown}"))?;
     anyhow::ensure!(folder.is_dir(), "{shown} is not a folder");
+    // It becomes a part of a job, which is JSON.
+    anyhow::ensure!(folder.to_str().is_some(), "the name of {shown} is not UTF-8");
     Ok(folder)
 }
 
