@@ -32,8 +32,8 @@ Configuration: `roadie check --defaults` prints every key with its explanation."
 #[derive(Debug, Parser)]
 #[command(name = "roadie", version, after_help = AFTER)]
 struct Cli {
-    /// Configuration file (TOML); `roadie check --defaults` is one to start from
-    #[arg(long, short, global = true, env = "ROADIE_CONFIG", value_name = "FILE")]
+    /// Configuration file (TOML), or `ROADIE_CONFIG`; `roadie check --defaults` is one to start from
+    #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override one key, e.g. --set worker.slots=4 (may be repeated)
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -58,7 +58,7 @@ enum Command {
     /// Look at jobs that were given up on, and retry them
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Check configuration, Redis, database and object store, and name every fault
+    /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
     /// Bring the catalogue's schema up to date
     Migrate(migrate::Args),
@@ -80,8 +80,13 @@ pub fn main() -> ExitCode {
         say(include_str!("../../config/default.toml"));
         return ExitCode::SUCCESS;
     }
-    let sources =
-        Sources { file: cli.config, environment: environment(std::env::vars_os()), flags: cli.set };
+    // An empty one, as compose files pass on what is not set, names none.
+    let named = || std::env::var_os("ROADIE_CONFIG").filter(|name| !name.is_empty());
+    let sources = Sources {
+        file: cli.config.or_else(|| named().map(PathBuf::from)),
+        environment: environment(std::env::vars_os()),
+        flags: cli.set,
+    };
     if let Command::Demo(args) = cli.command {
         return finish(block_on(demo::demo(args, sources)));
     }
