@@ -43,13 +43,6 @@ impl Daemon {
         registry.verify()?;
         let registry =
             if config.worker.rehearsals { registry } else { registry.without("rehearse") };
-        for kind in config.kinds.keys() {
-            anyhow::ensure!(
-                registry.get(kind).is_some(),
-                "kinds.{kind} is configured, but there is no such kind; there are: {}",
-                registry.entries().map(|e| e.kind).collect::<Vec<_>>().join(", ")
-            );
-        }
         metrics::register(&registry, config.queues.keys().cloned());
         let queues = Queues::connect(&config.redis).await?;
         let effects = effects(&config).await?;

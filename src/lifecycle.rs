@@ -53,27 +53,70 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Turns SIGTERM and SIGINT into a soft stop, and the next one into a hard stop.
+/// Turns SIGTERM, SIGINT and SIGHUP (the terminal was closed) into a soft stop, and the next one into
+/// a hard stop. Whoever was started with SIGHUP ignored, as by `nohup`, keeps ignoring it.
 ///
 /// # Errors
 ///
 /// When the handlers cannot be installed.
 pub fn listen(stop: Stop) -> std::io::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut signals = Signals {
+        terminate: signal(SignalKind::terminate())?,
+        interrupt: signal(SignalKind::interrupt())?,
+        hangup: if ignores_hangup() { None } else { Some(signal(SignalKind::hangup())?) },
+    };
     Ok(async move {
-        let name = either(&mut terminate, &mut interrupt).await;
+        let name = signals.next().await;
         tracing::info!(signal = name, "stopping: no new jobs; send it again to stop at once");
         stop.soft.cancel();
-        let name = either(&mut terminate, &mut interrupt).await;
+        let name = signals.next().await;
         tracing::warn!(signal = name, "stopping at once");
         stop.hard.cancel();
     })
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    async fn next(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = hangup => "SIGHUP",
+        }
+    }
+}
+
+/// Where /proc does not tell, it is not ignored.
+fn ignores_hangup() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_in(&status))
+}
+
+/// The mask of ignored signals; SIGHUP is its lowest bit.
+fn ignored_in(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nohup_is_seen() {
+        assert!(ignored_in("Name:\tx\nSigIgn:\t0000000000001001\nSigCgt:\t0"));
+        assert!(!ignored_in("Name:\tx\nSigIgn:\t0000000000001000\nSigCgt:\t1"));
+        assert!(!ignored_in(""));
     }
 }

@@ -10,7 +10,8 @@ use crate::config::{Config, redact_url};
 use crate::daemon::{catalogue_options, objects};
 use crate::observe::logs::{error_line, one_line};
 
-/// Check configuration, Redis, database and object store. All faults are named, not only the first.
+/// Check configuration, Redis, database, object store, folders and the listener's address. All faults
+/// are named, not only the first; those of the configuration itself end it before the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Print the default configuration with its explanations, and check nothing
@@ -25,6 +26,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("objects", store(&config).await),
         ("folders", folders(&config)),
+        ("http", http(&config)),
     ];
     let mut faults = 0;
     for (name, result) in &results {
@@ -72,4 +74,14 @@ fn folders(config: &Config) -> Result<String, String> {
         [] => Ok("none configured: scan-folder is off".to_owned()),
         roots => Ok(roots.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// Whether `run` could listen there. A free port is chosen at its start.
+fn http(config: &Config) -> Result<String, String> {
+    let Some(listen) = config.http.listen else {
+        return Ok("off".to_owned());
+    };
+    std::net::TcpListener::bind(listen)
+        .map_err(|e| format!("listen on {listen} (http.listen): {e}"))?;
+    Ok(listen.to_string())
 }

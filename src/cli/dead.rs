@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use roadie_jobs::effects::Clock;
 use roadie_jobs::effects::catalogue::{Catalogue, DeadLetter, DeadLetterFilter, DeadReason};
 
-use super::table::{clip, table, time};
+use super::table::{clip, plain, table, time};
 use super::{open_queues, say};
 use crate::config::Config;
 use crate::daemon::catalogue_options;
@@ -45,7 +45,10 @@ pub(super) enum Command {
         /// Its id, or the first digits of it
         id: String,
     },
-    /// Put dead letters back into their queues, with all their attempts and their checkpoints
+    /// Put dead letters back into their queues, with all their attempts and their checkpoints.
+    ///
+    /// A job that its queue has dropped meanwhile (removeOnFail) is added again with its payload
+    /// alone: without its options (priority, backoff, ...) and from the start, not its checkpoint.
     Retry {
         /// Ids, or their first digits
         #[arg(required = true)]
@@ -103,7 +106,8 @@ pub(super) async fn dead(command: Command, config: Config) -> anyhow::Result<Exi
                 }
                 let how = retry(&queues, &letter).await?;
                 catalogue.mark_retried(&letter.id, Clock::System.now_ms()).await?;
-                say(&format!("{} {} → {} ({how})", letter.kind, letter.job_id, letter.queue));
+                let line = format!("{} {} → {} ({how})", letter.kind, letter.job_id, letter.queue);
+                say(&plain(&line));
             }
         }
     }

@@ -11,6 +11,8 @@ mod run;
 mod table;
 mod watch;
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -30,8 +32,8 @@ Configuration: `roadie check --defaults` prints every key with its explanation."
 #[derive(Debug, Parser)]
 #[command(name = "roadie", version, after_help = AFTER)]
 struct Cli {
-    /// Configuration file (TOML); `roadie check --defaults` is one to start from
-    #[arg(long, short, global = true, env = "ROADIE_CONFIG", value_name = "FILE")]
+    /// Configuration file (TOML), or `ROADIE_CONFIG`; `roadie check --defaults` is one to start from
+    #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Override one key, e.g. --set worker.slots=4 (may be repeated)
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -42,7 +44,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the configured queues until SIGTERM or SIGINT
+    /// Serve the configured queues until SIGTERM, SIGINT or SIGHUP
     Run(run::Args),
     /// Scan a folder of photos with nothing but this binary and a Redis that it starts itself
     Demo(demo::Args),
@@ -56,7 +58,7 @@ enum Command {
     /// Look at jobs that were given up on, and retry them
     #[command(subcommand)]
     Dead(dead::Command),
-    /// Check configuration, Redis, database and object store, and name every fault
+    /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
     /// Bring the catalogue's schema up to date
     Migrate(migrate::Args),
@@ -78,12 +80,20 @@ pub fn main() -> ExitCode {
         say(include_str!("../../config/default.toml"));
         return ExitCode::SUCCESS;
     }
-    let sources =
-        Sources { file: cli.config, environment: std::env::vars().collect(), flags: cli.set };
+    // An empty one, as compose files pass on what is not set, names none.
+    let named = || std::env::var_os("ROADIE_CONFIG").filter(|name| !name.is_empty());
+    let sources = Sources {
+        file: cli.config.or_else(|| named().map(PathBuf::from)),
+        environment: environment(std::env::vars_os()),
+        flags: cli.set,
+    };
     if let Command::Demo(args) = cli.command {
         return finish(block_on(demo::demo(args, sources)));
     }
-    let config = match sources.load() {
+    // The others only look at queues, whose kinds may be somebody else's.
+    let serves = matches!(cli.command, Command::Run(_) | Command::Check(_));
+    let loaded = if serves { sources.load_for(&roadie_jobs::registry()) } else { sources.load() };
+    let config = match loaded {
         Ok(config) => config,
         Err(error) => {
             complain(&format!("the configuration is wrong:\n{error}"));
@@ -91,6 +101,13 @@ pub fn main() -> ExitCode {
         }
     };
     finish(block_on(dispatch(cli.command, config)))
+}
+
+/// What is not UTF-8 cannot be a setting of ours.
+fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<String, String> {
+    variables
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
@@ -136,4 +153,22 @@ fn say(text: &str) {
 fn complain(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "roadie: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt as _;
+
+    #[test]
+    fn variables_that_are_not_utf8_are_skipped() {
+        let odd = || OsString::from_vec(vec![b'x', 0xff]);
+        let variables = [
+            (OsString::from("A"), OsString::from("1")),
+            (OsString::from("B"), odd()),
+            (odd(), OsString::from("2")),
+        ];
+        let kept = environment(variables.into_iter());
+        assert_eq!(kept, BTreeMap::from([("A".to_owned(), "1".to_owned())]));
+    }
 }

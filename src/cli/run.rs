@@ -8,7 +8,7 @@ use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
 use crate::worker::panics;
 
-/// Serve the configured queues until SIGTERM or SIGINT.
+/// Serve the configured queues until SIGTERM, SIGINT or SIGHUP.
 ///
 /// The first signal stops taking jobs and lets running ones finish within the
 /// configured grace period; what is left then goes back to its queue with its checkpoint. A second signal stops at once.

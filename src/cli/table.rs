@@ -3,7 +3,7 @@
 /// Aligns columns; numbers (every cell but the head parses) to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let columns = head.len();
-    let cell = |row: &[String], i: usize| row.get(i).cloned().unwrap_or_default();
+    let cell = |row: &[String], i: usize| row.get(i).map(|text| plain(text)).unwrap_or_default();
     let width = |i: usize| {
         rows.iter().map(|row| cell(row, i).chars().count()).chain([head[i].chars().count()]).max()
     };
@@ -25,6 +25,23 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head = line(head.iter().map(|&h| h.to_owned()).collect());
     let body = rows.iter().map(|row| line((0..columns).map(|i| cell(row, i)).collect()));
     std::iter::once(head).chain(body).collect::<Vec<_>>().join("\n")
+}
+
+/// Text of others, as it may be shown: what would steer the terminal, or turn the line around, is
+/// escaped.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if steers(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
 }
 
 /// `3d 4h`, `12m 5s`, `0.3s`: two units at most.
@@ -63,6 +80,14 @@ mod tests {
         let rows =
             vec![vec!["a".to_owned(), "5".to_owned()], vec!["long".to_owned(), "12".to_owned()]];
         assert_eq!(table(&["name", "n"], &rows), "name   n\na      5\nlong  12");
+    }
+
+    #[test]
+    fn nothing_in_a_cell_steers_the_terminal() {
+        let rows = vec![vec!["\u{1b}[2Jé\r\nx\u{9b}".to_owned(), "\u{202e}1".to_owned()]];
+        let shown = table(&["a", "b"], &rows);
+        let (_, row) = shown.split_once('\n').unwrap();
+        assert_eq!(row, "\\u{1b}[2Jé\\r\\nx\\u{9b}  \\u{202e}1");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use roadie_jobs::Registry;
 use toml::{Table, Value};
 
 use super::Config;
@@ -52,41 +53,154 @@ impl Sources {
     ///
     /// Names every unknown key and every bad value, not only the first.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        let mut table: Table = DEFAULTS.parse().map_err(|e| {
+        self.load_with(|_| Vec::new())
+    }
+
+    /// The same for a process that runs these kinds: settings for others are faults.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::load`].
+    pub fn load_for(&self, registry: &Registry) -> Result<Config, ConfigError> {
+        self.load_with(|config| config.unknown_kinds(registry))
+    }
+
+    fn load_with(&self, more: impl Fn(&Config) -> Vec<String>) -> Result<Config, ConfigError> {
+        let known: Table = DEFAULTS.parse().map_err(|e| {
             ConfigError::one(format!("config/default.toml, compiled in, does not parse: {e}"))
         })?;
-        let known = table.clone();
+        let mut table = known.clone();
         let mut faults = Vec::new();
-        if let Some(path) = &self.file {
-            overlay(&mut table, read(path)?);
+        let file = match self.file.as_deref().map(read).transpose() {
+            Ok(file) => file.unwrap_or_default(),
+            Err(error) => {
+                faults.extend(error.faults);
+                Table::new()
+            }
+        };
+        let variables = self.variables(&known, &mut faults);
+        let flags: Vec<(Vec<String>, &str, String)> = self
+            .flags
+            .iter()
+            .map(|(key, value)| {
+                let path = key.split('.').map(str::to_owned).collect();
+                (path, value.as_str(), format!("--set {key}"))
+            })
+            .collect();
+        let texts = variables.iter().chain(&flags);
+        let names_queues = |path: &[String]| path.first().is_some_and(|s| s == "queues");
+        if file.get("queues").is_some_and(names_any) || texts.clone().any(|t| names_queues(&t.0)) {
+            // The default's list is for those who have none: otherwise its queue could never be
+            // left out.
+            table.insert("queues".to_owned(), Value::Table(Table::new()));
         }
-        // In alphabetical order the established names come first, so that ours win.
-        for (name, value) in &self.environment {
-            match environment_key(name) {
-                Some(path) => set(&mut table, &path, value, name, &mut faults),
-                None => faults.extend(almost_a_key(name, &known)),
+        overlay(&mut table, file);
+        for (path, value, source) in texts {
+            set(&mut table, path, value, source, &mut faults);
+        }
+        drop_strangers(&known, &mut table, "", &mut faults);
+        if let Some(config) = deserialize(table, &known, &mut faults) {
+            faults.extend(config.faults());
+            faults.extend(more(&config));
+            if faults.is_empty() {
+                return Ok(config);
             }
         }
-        for (key, value) in &self.flags {
-            let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-            set(&mut table, &path, value, &format!("--set {key}"), &mut faults);
-        }
-        unknown_keys(&known, &table, "", &mut faults);
-        if !faults.is_empty() {
-            return Err(ConfigError { faults });
-        }
-        let config: Config = serde_path_to_error::deserialize(table).map_err(|e| {
-            ConfigError::one(format!("{}: {}", e.path(), e.inner().to_string().trim()))
-        })?;
-        let faults = config.faults();
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError { faults }) }
+        Err(ConfigError { faults })
     }
+
+    /// What the environment sets. In alphabetical order the established names come first, so that
+    /// ours win.
+    fn variables(
+        &self,
+        known: &Table,
+        faults: &mut Vec<String>,
+    ) -> Vec<(Vec<String>, &str, String)> {
+        let mut variables = Vec::new();
+        for (name, value) in &self.environment {
+            match environment_key(name) {
+                // `REDIS_URL=`, as compose files pass on what is not set.
+                Some(path) if value.is_empty() && (established(name) || !is_text(known, &path)) => {
+                }
+                Some(path) => variables.push((path, value.as_str(), name.clone())),
+                None => faults.extend(almost_a_key(name, known)),
+            }
+        }
+        variables
+    }
+}
+
+/// The configuration, with the default wherever a value is of a wrong type, so that all such values
+/// are named at once.
+fn deserialize(mut table: Table, known: &Table, faults: &mut Vec<String>) -> Option<Config> {
+    loop {
+        let error = match serde_path_to_error::deserialize::<_, Config>(table.clone()) {
+            Ok(config) => return Some(config),
+            Err(error) => error,
+        };
+        faults.push(format!("{}: {}", error.path(), error.inner().message()));
+        let path: Vec<&str> = error
+            .path()
+            .iter()
+            .map_while(|segment| match segment {
+                serde_path_to_error::Segment::Map { key } => Some(key.as_str()),
+                _ => None,
+            })
+            .collect();
+        let before = table.clone();
+        reset(&mut table, known, &path);
+        if table == before {
+            return None;
+        }
+    }
+}
+
+/// Puts the default in place of a value, or removes it where there is none.
+fn reset(table: &mut Table, known: &Table, path: &[&str]) {
+    let Some((last, parents)) = path.split_last() else {
+        return;
+    };
+    let default = parents.iter().try_fold(known, |at, part| at.get(*part)?.as_table());
+    let default = default.and_then(|at| at.get(*last)).cloned();
+    let at = parents.iter().try_fold(table, |at, part| at.get_mut(*part)?.as_table_mut());
+    if let Some(at) = at {
+        match default {
+            Some(default) => at.insert((*last).to_owned(), default),
+            None => at.remove(*last),
+        };
+    }
+}
+
+/// An empty `[queues]` names none.
+fn names_any(queues: &Value) -> bool {
+    queues.as_table().is_none_or(|queues| !queues.is_empty())
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| ConfigError::one(format!("cannot read {}: {e}", path.display())))?;
     text.parse().map_err(|e| ConfigError::one(format!("{} is not valid TOML: {e}", path.display())))
+}
+
+fn established(name: &str) -> bool {
+    ESTABLISHED.iter().any(|(known, _)| *known == name)
+}
+
+/// Keys that hold numbers wherever they are; those of queues and kinds have no default to tell.
+fn is_number(key: &str) -> bool {
+    matches!(key, "slots" | "weight" | "attempts")
+}
+
+/// Whether a key holds text, of which nothing is a value too.
+fn is_text(known: &Table, path: &[String]) -> bool {
+    let Some((last, parents)) = path.split_last() else {
+        return true;
+    };
+    let at = parents.iter().try_fold(known, |at, part| at.get(part)?.as_table());
+    match at.and_then(|at| at.get(last)) {
+        Some(value) => value.is_str(),
+        None => !is_number(last),
+    }
 }
 
 /// The table key that an environment variable sets, if it sets one.
@@ -145,14 +259,13 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
         };
         at = inner;
     }
-    let numeric = matches!(last.as_str(), "slots" | "weight" | "attempts");
     let value = match at.get(last) {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
         Some(Value::Array(_)) => Some(Value::Array(
             text.split(',').filter(|p| !p.is_empty()).map(|p| Value::String(p.into())).collect(),
         )),
-        None if numeric => text.parse().map(Value::Integer).ok(),
+        None if is_number(last) => text.parse().map(Value::Integer).ok(),
         _ => Some(Value::String(text.to_owned())),
     };
     match value {
@@ -163,21 +276,26 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
     }
 }
 
-/// Keys that no default knows; queues and kinds are named by the operator.
-fn unknown_keys(known: &Table, table: &Table, at: &str, faults: &mut Vec<String>) {
-    for (key, value) in table {
+/// Names and removes keys that no default knows; queues and kinds are named by the operator.
+fn drop_strangers(known: &Table, table: &mut Table, at: &str, faults: &mut Vec<String>) {
+    let mut strangers = Vec::new();
+    for (key, value) in table.iter_mut() {
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (known.get(key), value) {
             (Some(Value::Table(_)), Value::Table(_)) if path == "queues" || path == "kinds" => {}
             (Some(Value::Table(known)), Value::Table(inner)) => {
-                unknown_keys(known, inner, &path, faults);
+                drop_strangers(known, inner, &path, faults);
             }
             (Some(_), _) => {}
-            (None, _) => faults.push(format!(
-                "unknown key `{path}`{}",
-                nearest(key, known).map(|n| format!("; did you mean `{n}`?")).unwrap_or_default()
-            )),
+            (None, _) => {
+                let meant = nearest(key, known).map(|n| format!("; did you mean `{n}`?"));
+                faults.push(format!("unknown key `{path}`{}", meant.unwrap_or_default()));
+                strangers.push(key.clone());
+            }
         }
+    }
+    for key in strangers {
+        table.remove(&key);
     }
 }
 
@@ -224,7 +342,10 @@ pub(super) mod optional_duration {
         if text.is_empty() {
             return Ok(None);
         }
-        super::parse_duration(&text).map(Some).map_err(D::Error::custom)
+        // `0` leaves it to what stands behind, and is no limit of 0 s.
+        super::parse_duration(&text)
+            .map(|duration| (!duration.is_zero()).then_some(duration))
+            .map_err(D::Error::custom)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every knob. The defaults, with their explanations, are `config/default.toml`, compiled in.
 
+mod faults;
 mod load;
 mod secret;
 
@@ -8,11 +9,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use roadie_jobs::Backoff;
 use serde::Deserialize;
 
 pub use load::{ConfigError, Sources};
 pub use secret::{Secret, redact_url};
+
+/// What a path must not hold as it is when it becomes a part of a URL.
+pub(crate) const PATH_IN_URL: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The configuration as a whole.
 #[derive(Clone, Debug, Deserialize)]
@@ -231,9 +237,11 @@ pub struct Data {
 }
 
 impl Config {
-    /// The database's address with `{data_dir}` filled in.
+    /// The database's address with `{data_dir}` filled in, as URLs write paths.
     pub fn database_url(&self) -> String {
-        self.database.url.reveal().replace("{data_dir}", &self.data.dir.to_string_lossy())
+        let dir = self.data.dir.to_string_lossy();
+        let dir = percent_encoding::utf8_percent_encode(&dir, PATH_IN_URL).to_string();
+        self.database.url.reveal().replace("{data_dir}", &dir)
     }
 
     /// Jobs at once of one queue.
@@ -249,12 +257,8 @@ impl Config {
     /// Attempts of a kind that declares `declared`, where the producer did not say.
     pub fn attempts(&self, kind: &str, declared: u32) -> u32 {
         let general = (self.defaults.attempts > 0).then_some(self.defaults.attempts);
-        self.kinds.get(kind).and_then(|k| k.attempts).or(general).unwrap_or(declared).max(1)
-    }
-
-    /// Time limit of a kind, where one is configured.
-    pub fn timeout(&self, kind: &str) -> Option<Duration> {
-        self.kinds.get(kind).and_then(|k| k.timeout).or(self.defaults.timeout)
+        let own = self.kinds.get(kind).and_then(|k| k.attempts).filter(|&attempts| attempts > 0);
+        own.or(general).unwrap_or(declared).max(1)
     }
 
     /// Backoff of a kind that declares `declared`, where the producer did not say.
@@ -264,54 +268,5 @@ impl Config {
             base: own.and_then(|k| k.backoff_base).unwrap_or(declared.base),
             cap: own.and_then(|k| k.backoff_cap).unwrap_or(declared.cap),
         }
-    }
-
-    /// Everything that is wrong with the values, in words; empty: usable.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut need = |ok: bool, fault: String| {
-            if !ok {
-                faults.push(fault);
-            }
-        };
-        let worker = &self.worker;
-        need(
-            worker.slots >= self.queues.len().max(1),
-            format!(
-                "worker.slots is {}, but {} queues are served and each keeps at least one slot",
-                worker.slots,
-                self.queues.len()
-            ),
-        );
-        need(
-            !self.queues.is_empty(),
-            "queues: none is configured, so nothing would be served".into(),
-        );
-        need(worker.queue_slots > 0, "worker.queue_slots must be at least 1".into());
-        need(worker.heavy_slots > 0, "worker.heavy_slots must be at least 1".into());
-        need(worker.max_crashes > 0, "worker.max_crashes must be at least 1".into());
-        need(
-            worker.lease >= Duration::from_secs(1),
-            format!("worker.lease is {:?}; shorter than 1s jobs would be run twice", worker.lease),
-        );
-        need(!worker.recovery_scan.is_zero(), "worker.recovery_scan must not be 0".into());
-        need(self.database.pool_size > 0, "database.pool_size must be at least 1".into());
-        need(self.photos.max_pixels > 0, "photos.max_pixels must be at least 1".into());
-        need(self.photos.read_ahead > 0, "photos.read_ahead must be at least 1".into());
-        need(!self.redis.prefix.is_empty(), "redis.prefix must not be empty".into());
-        for (name, queue) in &self.queues {
-            need(
-                !name.is_empty() && !name.contains(':'),
-                format!("queues.{name}: BullMQ allows no `:` in a queue's name"),
-            );
-            need(queue.slots != Some(0), format!("queues.{name}.slots must be at least 1"));
-            need(queue.weight != Some(0), format!("queues.{name}.weight must be at least 1"));
-        }
-        let keys = [&self.objects.access_key_id, &self.objects.secret_access_key];
-        need(
-            self.objects.endpoint.is_empty() || keys.iter().all(|key| !key.is_empty()),
-            "objects.endpoint is set, but objects.access_key_id or objects.secret_access_key is not".into(),
-        );
-        faults
     }
 }

@@ -33,13 +33,19 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL for messages: the password is replaced.
+/// A URL for messages: the password is replaced, and parameters are left out, for they may hold one
+/// too.
 pub fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+    let (head, parameters) = url.split_at(url.find(['?', '#']).unwrap_or(url.len()));
+    let Some((scheme, rest)) = head.split_once("://") else {
+        return head.to_owned();
     };
-    let Some((user, host)) = rest.rsplit_once('@') else {
-        return url.to_owned();
+    // A password may hold what should have been encoded, `?` among it.
+    let cut_short = !rest.starts_with('/') && parameters.contains('@');
+    let (user, host) = match rest.rsplit_once('@') {
+        Some((user, host)) if !cut_short => (user, host),
+        None if !cut_short => return head.to_owned(),
+        _ => (rest, "…"),
     };
     match user.split_once(':') {
         Some((name, _)) => format!("{scheme}://{name}:***@{host}"),
@@ -64,6 +70,12 @@ mod tests {
             ("redis://host", "redis://host"),
             ("redis://user@host", "redis://user@host"),
             ("nonsense", "nonsense"),
+            ("redis+unix:///run/x.sock?pass=secret", "redis+unix:///run/x.sock"),
+            ("redis+unix:///run/x.sock?pass=s@cret&db=1", "redis+unix:///run/x.sock"),
+            ("postgres://db/x?user=me&password=secret", "postgres://db/x"),
+            ("postgres://me:secret@db/x?sslmode=require#y", "postgres://me:***@db/x"),
+            ("postgres://me:s?cret@db/x", "postgres://me:***@…"),
+            ("sqlite:x.db?key=secret", "sqlite:x.db"),
         ] {
             assert_eq!(redact_url(url), shown);
         }

@@ -9,8 +9,10 @@ use bullmq::{JobOptions, JobState};
 use roadie_jobs::JobError;
 use serde_json::{Value, json};
 
+use super::support::eventually;
+use super::support::photos::write_many;
 use super::support::play::{PLAYS, call, part};
-use super::support::process::{Said, run};
+use super::support::process::{Said, roadie, run, signal};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
 
@@ -194,4 +196,53 @@ async fn a_dead_letter_can_be_looked_at_and_retried() {
         assert!(again.err.contains("was retried at"), "{again:?}");
     }
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_demo_takes_folders_of_any_name() {
+    let stage = need!(Stage::new());
+    let photos = stage.folder("gigs, 100% live #1? {data_dir}");
+    write_many(&photos, 5);
+    let data = stage.path().join(format!("data #1? 50%/{}", "long".repeat(30)));
+    let (folder, data) = (photos.display().to_string(), data.display().to_string());
+    for _ in 0..2 {
+        let said = run(&stage, &["demo", &folder, "--data", &data]).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(said.out.contains("photos      5 ("), "{said:?}");
+    }
+    let inside = run(&stage, &["demo", &data, "--data", &data]).await;
+    assert_eq!(inside.code, 1);
+    assert!(inside.err.contains("lies in the demo's own folder"), "{inside:?}");
+    let other = run(&stage, &["demo", "--data", &folder]).await;
+    assert_eq!(other.code, 1);
+    assert_eq!(photos.read_dir().unwrap().count(), 5);
+}
+
+#[tokio::test]
+async fn a_closed_terminal_ends_a_demo_and_its_redis() {
+    let stage = need!(Stage::new());
+    let photos = stage.folder("gigs");
+    write_many(&photos, 2);
+    let temporary = tempfile::Builder::new().prefix("t").tempdir().unwrap();
+    let (photos, data) = (photos.display().to_string(), stage.path().join("data"));
+    let data = data.display().to_string();
+    let out = stage.path().join("out");
+    let mut demo = roadie(&stage, &["demo", &photos, "--serve", "--data", &data])
+        .env("TMPDIR", temporary.path())
+        .stdout(std::fs::File::create(&out).unwrap())
+        .spawn()
+        .unwrap();
+    eventually("the demo serves", async || {
+        let said = std::fs::read_to_string(&out).unwrap();
+        if said.contains("serving until") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    let socket = temporary.path().read_dir().unwrap().next().unwrap().unwrap().path();
+    let socket = socket.join("redis.sock");
+    std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    signal(&demo.id().unwrap().to_string(), "HUP");
+    let ended = tokio::time::timeout(super::support::SOON, demo.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert!(std::os::unix::net::UnixStream::connect(&socket).is_err());
+    assert_eq!(temporary.path().read_dir().unwrap().count(), 0);
 }

@@ -44,7 +44,10 @@ async fn the_schema_is_a_step_of_its_own(stage: Stage) {
 async fn check_names_every_fault_at_once() {
     let stage = need!(Stage::new());
     let file = stage.folder("not-a-database").display().to_string();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
     let stage = stage
+        .set("http.listen", &address)
         .set("redis.url", "redis+unix:///nowhere/redis.sock")
         .set("database.url", format!("sqlite://{file}"))
         .set("folders.roots", "/nowhere/photos");
@@ -54,12 +57,13 @@ async fn check_names_every_fault_at_once() {
         ("redis", "/nowhere/redis.sock"),
         ("database", "not-a-database"),
         ("folders", "/nowhere/photos"),
+        ("http", &address),
     ] {
         let line = said.out.lines().find(|line| line.starts_with(&format!("FAULT  {fault}")));
         assert!(line.is_some_and(|line| line.contains(named)), "{fault}: {said:?}");
     }
     assert!(said.out.contains("ok     objects"), "{said:?}");
-    assert!(said.out.contains("3 of 5 checks failed"), "{said:?}");
+    assert!(said.out.contains("4 of 6 checks failed"), "{said:?}");
 }
 
 #[tokio::test]
@@ -68,6 +72,7 @@ async fn an_unknown_key_is_named_with_the_one_that_was_meant() {
     let mut process = Process::start(&stage);
     assert_eq!(process.exit(LIMIT).await, 64);
     process.logged("unknown key `worker.slotz`; did you mean `slots`?").await;
+    process.logged("worker.lease: `soon` is not a duration").await;
     let said = run(&stage, &["queues"]).await;
     assert_eq!(said.code, 64);
 
@@ -82,10 +87,24 @@ async fn an_unknown_key_is_named_with_the_one_that_was_meant() {
 #[tokio::test]
 async fn settings_for_a_kind_that_does_not_exist_are_refused() {
     let stage = need!(Stage::new()).set("kinds.scan-floppy.attempts", 9);
-    let said = run(&stage, &["run"]).await;
-    assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.err.contains("kinds.scan-floppy is configured"), "{said:?}");
-    assert!(said.err.contains("scan-folder, scan-s3"), "{said:?}");
+    for command in ["run", "check"] {
+        let said = run(&stage, &[command]).await;
+        assert_eq!(said.code, 64, "{said:?}");
+        assert!(said.err.contains("kinds.scan-floppy is configured"), "{said:?}");
+        assert!(said.err.contains("scan-folder, scan-s3"), "{said:?}");
+    }
+    // Who only looks may meet kinds of other processes.
+    assert_eq!(run(&stage, &["queues"]).await.code, 0);
+}
+
+#[tokio::test]
+async fn a_log_filter_that_is_none_is_a_fault_of_the_configuration() {
+    let stage = need!(Stage::new()).set("log.level", "roadie=loudly");
+    for command in ["run", "check"] {
+        let said = run(&stage, &[command]).await;
+        assert_eq!(said.code, 64, "{said:?}");
+        assert!(said.err.contains("log.level `roadie=loudly` is not a filter"), "{said:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `roadie demo`: the whole daemon with nothing but this binary and a Redis server program.
 
+mod data;
 mod redis_server;
 mod report;
 
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use self::redis_server::RedisServer;
 use super::{say, watch};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Secret, Sources};
 use crate::daemon::Daemon;
 use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
@@ -35,28 +36,31 @@ pub(super) struct Args {
     /// The Redis server program: redis-server, valkey-server or meebis
     #[arg(long, value_name = "PROGRAM")]
     redis_server: Option<PathBuf>,
-    /// Where the demo keeps its data; emptied at the start
+    /// Where the demo keeps its data; what an earlier demo left there is deleted at the start
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
 }
 
 pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCode> {
-    let data = prepare(&args.data.unwrap_or_else(default_data))?;
-    let folder = match args.folder {
-        Some(folder) => folder
-            .canonicalize()
-            .with_context(|| format!("cannot open the folder {}", folder.display()))?,
+    let asked = args.folder.as_deref().map(photos).transpose()?;
+    let data = data::prepare(&args.data.unwrap_or_else(default_data), asked.as_deref())?;
+    let folder = match asked {
+        Some(folder) => folder,
         None => samples(&data)?,
     };
-    anyhow::ensure!(folder.is_dir(), "{} is not a folder", folder.display());
-    let redis = RedisServer::start(args.redis_server.as_deref(), &data).await?;
-    say(&format!("redis       {}", redis.shown()));
-    let config = configure(&sources, &data, &folder, redis.url())?;
+    let mut config = configure(&sources, &data, &folder)?;
     logs::install(&config.log)?;
     panics::install_hook();
     let recorder = metrics::install()?;
+    // Before there is a Redis that would be left behind.
     let stop = Stop::default();
     let signals = tokio::spawn(lifecycle::listen(stop.clone())?);
+    let redis = tokio::select! {
+        redis = RedisServer::start(args.redis_server.as_deref(), &data) => redis?,
+        () = stop.soft.cancelled() => return Ok(ExitCode::FAILURE),
+    };
+    say(&format!("redis       {}", redis.shown()));
+    config.redis.url = Secret::from(redis.url().to_owned());
 
     let queues = Queues::connect(&config.redis).await?;
     let daemon = Daemon::build(config.clone(), roadie_jobs::registry(), recorder.clone()).await?;
@@ -93,22 +97,21 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     Ok(ExitCode::from(u8::from(!completed)))
 }
 
-fn configure(sources: &Sources, data: &Path, folder: &Path, redis: &str) -> anyhow::Result<Config> {
+fn configure(sources: &Sources, data: &Path, folder: &Path) -> anyhow::Result<Config> {
     let file = data.join("demo.toml");
     std::fs::write(&file, DEMO).context("write the demo's configuration")?;
     // The environment is left out: a REDIS_URL or DATABASE_URL of the machine is not the demo's.
-    let mut flags = vec![
-        ("redis.url".to_owned(), redis.to_owned()),
-        ("data.dir".to_owned(), data.display().to_string()),
-        ("folders.roots".to_owned(), folder.display().to_string()),
-    ];
-    flags.extend(sources.flags.iter().cloned());
-    let sources = Sources { file: Some(file), flags, ..Sources::default() };
-    Ok(sources.load()?)
+    let sources = Sources { file: Some(file), flags: sources.flags.clone(), ..Sources::default() };
+    let mut config = sources.load()?;
+    // Not as text, in which a comma or a brace of a folder's name would mean something.
+    config.data.dir = data.to_path_buf();
+    config.folders.roots.push(folder.to_path_buf());
+    Ok(config)
 }
 
 fn enqueue_line(redis: &str, folder: &Path) -> String {
     let payload = json!({ "userId": USER + 1, "path": folder });
+    let payload = payload.to_string().replace('\'', r"'\''");
     format!("REDIS_URL={redis} roadie enqueue {QUEUE} scan-folder '{payload}' --watch")
 }
 
@@ -118,34 +121,15 @@ fn default_data() -> PathBuf {
     std::env::temp_dir().join(format!("roadie-demo-{user}"))
 }
 
-/// An empty folder that only its owner reads. Refuses to empty one that is no demo's.
-fn prepare(data: &Path) -> anyhow::Result<PathBuf> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    let mark = data.join("demo.toml");
-    let occupied = data.read_dir().is_ok_and(|mut entries| entries.next().is_some());
-    anyhow::ensure!(
-        !occupied || mark.exists(),
-        "{} is not empty and holds no demo; name another folder with --data",
-        data.display()
-    );
-    if occupied {
-        std::fs::remove_dir_all(data)
-            .with_context(|| format!("empty {} (--data)", data.display()))?;
-    }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("make {} (--data)", data.display()))?;
-    let open_to_others = data.metadata()?.permissions().mode().trailing_zeros() < 6;
-    anyhow::ensure!(
-        !open_to_others,
-        "{} is open to others; name another folder with --data",
-        data.display()
-    );
-    // From the first moment on, so that an interrupted demo can be repeated.
-    std::fs::write(&mark, DEMO).context("write the demo's configuration")?;
-    Ok(data.canonicalize()?)
+/// The folder to scan. Looked at before anything else is touched.
+fn photos(folder: &Path) -> anyhow::Result<PathBuf> {
+    let shown = folder.display();
+    let folder =
+        folder.canonicalize().with_context(|| format!("cannot open the folder {shown}"))?;
+    anyhow::ensure!(folder.is_dir(), "{shown} is not a folder");
+    // It becomes a part of a job, which is JSON.
+    anyhow::ensure!(folder.to_str().is_some(), "the name of {shown} is not UTF-8");
+    Ok(folder)
 }
 
 fn samples(data: &Path) -> anyhow::Result<PathBuf> {

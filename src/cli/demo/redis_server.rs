@@ -1,14 +1,19 @@
 //! A private Redis on a socket of its own: no port, no persistence, gone when the demo ends.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use percent_encoding::utf8_percent_encode;
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::START_WITHIN;
+use crate::config::PATH_IN_URL;
 
 /// Programs that speak Redis' protocol and take its command line, the real ones first.
 const PROGRAMS: [&str; 3] = ["redis-server", "valkey-server", "meebis"];
@@ -19,6 +24,8 @@ pub(super) struct RedisServer {
     child: Child,
     program: PathBuf,
     url: String,
+    /// Removed with the server.
+    _socket: TempDir,
 }
 
 impl RedisServer {
@@ -28,7 +35,8 @@ impl RedisServer {
             "no redis-server, valkey-server or meebis on the PATH; install one \
              (apt-get install redis-server, or cargo install meebis), or name one with --redis-server",
         )?;
-        let socket = data.join("redis.sock");
+        let folder = socket_folder()?;
+        let socket = folder.path().join("redis.sock");
         let log = std::fs::File::create(data.join("redis.log")).context("make the log of Redis")?;
         let mut command = Command::new(&program);
         command.arg("--unixsocket").arg(&socket);
@@ -47,8 +55,9 @@ impl RedisServer {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("start {}", program.display()))?;
-        let url = format!("redis+unix://{}", socket.display());
-        let mut server = Self { child, program, url };
+        let path = socket.to_str().context("the folder for temporary files is not UTF-8")?;
+        let url = format!("redis+unix://{}", utf8_percent_encode(path, PATH_IN_URL));
+        let mut server = Self { child, program, url, _socket: folder };
         server.answered(data).await?;
         Ok(server)
     }
@@ -89,9 +98,20 @@ impl RedisServer {
     }
 
     pub(super) async fn stop(mut self) {
-        // It holds nothing that anybody will read again.
+        // It holds nothing that anybody will read again. The folder of its socket goes with it.
         let _ = self.child.kill().await;
     }
+}
+
+/// A private folder with a short name: the path of a socket holds about a hundred bytes at most.
+fn socket_folder() -> anyhow::Result<TempDir> {
+    let temporary = std::env::temp_dir();
+    let short = if temporary.as_os_str().len() > 60 { Path::new("/tmp") } else { &temporary };
+    tempfile::Builder::new()
+        .prefix("roadie-")
+        .permissions(Permissions::from_mode(0o700))
+        .tempdir_in(short)
+        .with_context(|| format!("make a folder for the socket of Redis in {}", short.display()))
 }
 
 fn on_path() -> Option<PathBuf> {

@@ -57,7 +57,7 @@ fn established_names_are_understood() {
     assert_eq!(config.database.pool_size, 20);
     assert_eq!(config.queue_slots("photo-processing"), 12);
     assert_eq!(config.attempts("scan-folder", 3), 7);
-    assert_eq!(config.timeout("scan-folder"), Some(Duration::from_secs(45)));
+    assert_eq!(config.defaults.timeout, Some(Duration::from_secs(45)));
 }
 
 #[test]
@@ -96,4 +96,113 @@ fn foreign_variables_are_left_alone_and_near_misses_are_named() {
 fn bad_values_name_the_key() {
     let error = load(&[("ROADIE_WORKER__LEASE", "soon")], &[]).unwrap_err().to_string();
     assert!(error.contains("worker.lease") && error.contains("`soon`"), "{error}");
+}
+
+#[test]
+fn faults_of_all_sorts_are_named_at_once_and_in_one_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roadie.toml");
+    let text = "[redis]\nurl = 5\nprefix = \"\"\n[worker]\nslots = \"many\"\nlease = \"soon\"\n\
+                slotz = 1\nqueue_slots = 99999\n[http]\nlisten = \"here\"\n[folders]\nroots = [1]\n\
+                [queues.a]\nweigth = 1\nslots = 0\n[kinds.scan-floppy]\nattempts = -1\n\
+                [log]\nlevel = \"roadie=loudly\"\nformat = \"xml\"\n";
+    std::fs::write(&file, text).unwrap();
+    let sources = Sources { file: Some(file), ..Sources::default() };
+    let faults = sources.load_for(&roadie_jobs::registry()).unwrap_err().faults;
+    for start in [
+        "redis.url: ",
+        "redis.prefix must not be empty",
+        "worker.slots: invalid type: string \"many\", expected usize",
+        "worker.lease: `soon` is not a duration",
+        "unknown key `worker.slotz`",
+        "worker.queue_slots is 99999; at most 10000",
+        "http.listen: `here` is not an address",
+        "folders.roots[0]: ",
+        "queues.a.weigth: unknown field",
+        "queues.a.slots must be at least 1",
+        "kinds.scan-floppy.attempts: ",
+        "kinds.scan-floppy is configured, but there is no such kind",
+        "log.level `roadie=loudly` is not a filter",
+        "log.format: ",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(start)), "{start}: {faults:#?}");
+    }
+    assert_eq!(faults.len(), 14, "{faults:#?}");
+    assert!(faults.iter().all(|fault| fault.lines().count() == 1), "{faults:#?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_does_not_hide_other_faults() {
+    let sources = Sources {
+        file: Some("/nowhere/roadie.toml".into()),
+        flags: vec![("worker.slotz".to_owned(), "1".to_owned())],
+        ..Sources::default()
+    };
+    assert_eq!(sources.load().unwrap_err().faults.len(), 2);
+}
+
+#[test]
+fn no_number_is_so_large_that_something_breaks() {
+    for key in ["slots", "queue_slots", "io_slots", "cpu_slots", "heavy_slots", "handler_threads"] {
+        let key = format!("worker.{key}");
+        let error = load(&[], &[(&key, "9223372036854775807")]).unwrap_err().to_string();
+        assert!(error.starts_with(&key) && error.contains("at most 10000"), "{error}");
+    }
+    let error = load(&[("QUEUE_TIMEOUT", "18446744073709551615")], &[]).unwrap_err().to_string();
+    assert_eq!(error, "defaults.timeout is longer than a year");
+}
+
+#[test]
+fn empty_variables_are_not_set() {
+    let environment = [
+        ("REDIS_URL", ""),
+        ("DB_POOL_SIZE", ""),
+        ("QUEUE_TIMEOUT", ""),
+        ("ROADIE_WORKER__SLOTS", ""),
+        ("ROADIE_WORKER__REHEARSALS", ""),
+        ("ROADIE_QUEUES__SHOWS__SLOTS", ""),
+        ("ROADIE_HTTP__LISTEN", ""),
+    ];
+    let config = load(&environment, &[]).unwrap();
+    assert_eq!(config.redis.url.reveal(), "redis://127.0.0.1:6379");
+    assert_eq!(config.database.pool_size, 10);
+    assert_eq!(config.queues.keys().collect::<Vec<_>>(), ["photo-processing"]);
+    // Of text, nothing is a value.
+    assert_eq!(config.http.listen, None);
+}
+
+#[test]
+fn no_time_limit_is_not_a_limit_of_nothing() {
+    let kinds = [("kinds.scan-s3.timeout", "0"), ("kinds.scan-s3.attempts", "0")];
+    for general in ["0", "0s", ""] {
+        let config = load(&[("QUEUE_TIMEOUT", general)], &kinds).unwrap();
+        assert_eq!(config.defaults.timeout, None);
+        assert_eq!(config.kinds["scan-s3"].timeout, None);
+        assert_eq!(config.attempts("scan-s3", 3), 3);
+    }
+}
+
+#[test]
+fn whoever_names_queues_names_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("roadie.toml");
+    std::fs::write(&file, "[queues.mail]\nslots = 2\n").unwrap();
+    let names = |sources: &Sources| {
+        sources.load().unwrap().queues.keys().cloned().collect::<Vec<_>>().join(" ")
+    };
+    let mut sources = Sources { file: Some(file.clone()), ..Sources::default() };
+    assert_eq!(names(&sources), "mail");
+    sources.environment.insert("ROADIE_QUEUES__GIGS__SLOTS".to_owned(), "3".to_owned());
+    assert_eq!(names(&sources), "gigs mail");
+    sources.file = None;
+    assert_eq!(names(&sources), "gigs");
+    std::fs::write(&file, "[queues]\n").unwrap();
+    assert_eq!(names(&Sources { file: Some(file), ..Sources::default() }), "photo-processing");
+}
+
+#[test]
+fn a_data_folder_of_any_name_becomes_a_url() {
+    let config = load(&[], &[("data.dir", "/a b/50% #1?/ö")]).unwrap();
+    let url = "sqlite:///a%20b/50%25%20%231%3F/%C3%B6/catalogue.db";
+    assert_eq!(config.database_url(), url);
 }

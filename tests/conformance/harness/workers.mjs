@@ -27,6 +27,7 @@ export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit
   const own = {
     'worker.rehearsals': 'true',
     'worker.grace_period': '10s',
+    'queues.photo-processing.weight': 1,
     [`queues.${queue}.slots`]: slots,
     ...settings,
   };

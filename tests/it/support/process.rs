@@ -18,7 +18,7 @@ pub(crate) fn signal(pid: &str, name: &str) {
 }
 
 /// The program, without what the machine's environment would tell it.
-fn roadie(stage: &Stage, command: &[&str]) -> Command {
+pub(crate) fn roadie(stage: &Stage, command: &[&str]) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_roadie"));
     program
         .env_clear()

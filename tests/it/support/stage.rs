@@ -42,6 +42,8 @@ impl Stage {
             ("data.dir", dir.path().join("data").display().to_string()),
             ("database.migrate_on_start", "true".to_owned()),
             ("http.listen", "127.0.0.1:0".to_owned()),
+            // Whichever queues a test names beside it.
+            ("queues.photo-processing.weight", "1".to_owned()),
         ];
         Self {
             prefix,

@@ -1,0 +1,135 @@
+//! Values that cannot be meant, in words.
+
+use std::time::Duration;
+
+use roadie_jobs::Registry;
+use tracing_subscriber::EnvFilter;
+
+use super::Config;
+
+/// More would not be jobs at once but a mistake, and what is made of it has limits of its own.
+const MOST: usize = 10_000;
+/// The same for durations.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+impl Config {
+    /// Everything that is wrong with the values, in words; empty: usable.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Faults::default();
+        self.worker_faults(&mut faults);
+        self.queue_faults(&mut faults);
+        self.duration_faults(&mut faults);
+        faults.bound("database.pool_size", self.database.pool_size as usize, 1);
+        faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
+        faults.need(self.photos.max_pixels > 0, || "photos.max_pixels must be at least 1".into());
+        faults.need(!self.redis.prefix.is_empty(), || "redis.prefix must not be empty".into());
+        let keys = [&self.objects.access_key_id, &self.objects.secret_access_key];
+        faults.need(
+            self.objects.endpoint.is_empty() || keys.iter().all(|key| !key.is_empty()),
+            || "objects.endpoint is set, but objects.access_key_id or objects.secret_access_key is not".into(),
+        );
+        if let Err(error) = EnvFilter::try_new(&self.log.level) {
+            faults.0.push(format!("log.level `{}` is not a filter: {error}", self.log.level));
+        }
+        faults.0
+    }
+
+    /// Settings for kinds that nobody handles, in words.
+    pub fn unknown_kinds(&self, registry: &Registry) -> Vec<String> {
+        let strangers = self.kinds.keys().filter(|kind| registry.get(kind).is_none());
+        let known: Vec<&str> = registry.entries().map(|entry| entry.kind).collect();
+        strangers
+            .map(|kind| {
+                let known = known.join(", ");
+                format!("kinds.{kind} is configured, but there is no such kind; there are: {known}")
+            })
+            .collect()
+    }
+
+    fn worker_faults(&self, faults: &mut Faults) {
+        let worker = &self.worker;
+        let queues = self.queues.len();
+        faults.bound("worker.slots", worker.slots, 0);
+        faults.need(worker.slots >= queues.max(1), || {
+            format!(
+                "worker.slots is {}, but {queues} queues are served and each keeps at least one slot",
+                worker.slots
+            )
+        });
+        faults.bound("worker.queue_slots", worker.queue_slots, 1);
+        faults.bound("worker.heavy_slots", worker.heavy_slots, 1);
+        faults.bound("worker.io_slots", worker.io_slots, 0);
+        faults.bound("worker.cpu_slots", worker.cpu_slots, 0);
+        faults.bound("worker.handler_threads", worker.handler_threads, 0);
+        faults.need(worker.max_crashes > 0, || "worker.max_crashes must be at least 1".into());
+        faults.need(worker.lease >= Duration::from_secs(1), || {
+            format!("worker.lease is {:?}; shorter than 1s jobs would be run twice", worker.lease)
+        });
+        faults
+            .need(!worker.recovery_scan.is_zero(), || "worker.recovery_scan must not be 0".into());
+    }
+
+    fn queue_faults(&self, faults: &mut Faults) {
+        faults.need(!self.queues.is_empty(), || {
+            "queues: none is configured, so nothing would be served".into()
+        });
+        for (name, queue) in &self.queues {
+            faults.need(!name.is_empty() && !name.contains(':'), || {
+                format!("queues.{name}: BullMQ allows no `:` in a queue's name")
+            });
+            if let Some(slots) = queue.slots {
+                faults.bound(&format!("queues.{name}.slots"), slots, 1);
+            }
+            faults.need(queue.weight != Some(0), || {
+                format!("queues.{name}.weight must be at least 1")
+            });
+        }
+    }
+
+    fn duration_faults(&self, faults: &mut Faults) {
+        let (worker, database) = (&self.worker, &self.database);
+        for (key, duration) in [
+            ("worker.grace_period", worker.grace_period),
+            ("worker.stop_within", worker.stop_within),
+            ("worker.lease", worker.lease),
+            ("worker.recovery_scan", worker.recovery_scan),
+            ("database.acquire_timeout", database.acquire_timeout),
+            ("database.statement_timeout", database.statement_timeout),
+            ("database.idle_timeout", database.idle_timeout),
+            ("database.slow_query", database.slow_query),
+            ("objects.timeout", self.objects.timeout),
+            ("defaults.timeout", self.defaults.timeout.unwrap_or_default()),
+        ] {
+            faults.within(key, duration);
+        }
+        for (name, kind) in &self.kinds {
+            for (key, duration) in [
+                ("timeout", kind.timeout),
+                ("backoff_base", kind.backoff_base),
+                ("backoff_cap", kind.backoff_cap),
+            ] {
+                faults.within(&format!("kinds.{name}.{key}"), duration.unwrap_or_default());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn need(&mut self, ok: bool, fault: impl FnOnce() -> String) {
+        if !ok {
+            self.0.push(fault());
+        }
+    }
+
+    fn bound(&mut self, key: &str, value: usize, least: usize) {
+        self.need(value >= least, || format!("{key} must be at least {least}"));
+        self.need(value <= MOST, || format!("{key} is {value}; at most {MOST} is allowed"));
+    }
+
+    fn within(&mut self, key: &str, duration: Duration) {
+        self.need(duration <= LONGEST, || format!("{key} is longer than a year"));
+    }
+}
