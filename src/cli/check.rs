@@ -81,7 +81,8 @@ fn http(config: &Config) -> Result<String, String> {
     let Some(listen) = config.http.listen else {
         return Ok("off".to_owned());
     };
-    std::net::TcpListener::bind(listen)
-        .map_err(|e| format!("listen on {listen} (http.listen): {e}"))?;
+    std::net::TcpListener::bind(listen).map_err(|e| {
+        format!("cannot listen on {listen} (http.listen): {e}; is roadie running here?")
+    })?;
     Ok(listen.to_string())
 }

@@ -104,8 +104,10 @@ pub(super) async fn dead(command: Command, config: Config) -> anyhow::Result<Exi
                         time(at)
                     );
                 }
+                // Before the retry: a job that dies again at once has died after it.
+                let at = Clock::System.now_ms();
                 let how = retry(&queues, &letter).await?;
-                catalogue.mark_retried(&letter.id, Clock::System.now_ms()).await?;
+                catalogue.mark_retried(&letter.id, at).await?;
                 let line = format!("{} {} → {} ({how})", letter.kind, letter.job_id, letter.queue);
                 say(&plain(&line));
             }
