@@ -169,7 +169,7 @@ pub(crate) fn dead_letter(queue: &str, reason: DeadReason) {
     counter!(DEAD, "queue" => queue.to_owned(), "reason" => reason.as_str()).increment(1);
 }
 
-/// Reads what is read at scrape. What does not answer in time is left as it was.
+/// Reads what is read at scrape. What does not answer in time becomes a gap.
 pub(crate) async fn refresh(engine: &Engine) {
     // Neither may cost a scrape its other families; an old number would look like a fresh one.
     let queues = timeout(READ_WITHIN, refresh_queues(engine));

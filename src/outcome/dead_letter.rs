@@ -96,7 +96,8 @@ pub(super) async fn bury(
     store(&attempt.engine, letter).await;
 }
 
-pub(super) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
+/// Records a job that the queue failed without asking a handler.
+pub(crate) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
     // The producer may have asked for failed jobs to be removed at once.
     let job = engine.queues.job(queue, id).await.ok();
     let alive = job.as_ref().is_some_and(|(_, state)| *state != JobState::Failed);

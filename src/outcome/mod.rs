@@ -17,9 +17,9 @@ use roadie_jobs::effects::catalogue::FailedAttempt;
 use crate::observe::metrics;
 use crate::queue::QueueError;
 use crate::queue::transition::{RetryOptions, Settled, Transition};
-use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
 use crate::worker::patience::patiently;
+pub(crate) use dead_letter::bury_unseen;
 pub use dead_letter::fingerprint;
 pub use decide::{Decided, Facts, Label, Outcome, decide};
 
@@ -120,9 +120,4 @@ fn log(decided: &Decided, label: Label) {
         }
         (_, Transition::Abandon) => {}
     }
-}
-
-/// Records a job that the queue failed without asking a handler.
-pub(crate) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
-    dead_letter::bury_unseen(engine, queue, id, error).await;
 }

@@ -79,11 +79,12 @@ impl Feed {
             async move {
                 if stopped.load(Ordering::Acquire) {
                     // The crate was already fetching it when it was told to stop.
-                    return give_back(&owner, &queue, &job).await;
+                    let token = job.token().unwrap_or_default();
+                    return give_back(&owner, &Held { queue: &queue, id: job.id(), token }).await;
                 }
                 let id = job.id().to_owned();
                 let result = hand_over(owner, queue, job, &jobs).await;
-                if matches!(result, Err(Error::ProcessingError(_) | Error::Unrecoverable(_))) {
+                if matches!(result, Err(Error::Unrecoverable(_))) {
                     ours.lock().await.insert(id);
                 }
                 result
@@ -169,7 +170,9 @@ async fn hand_over(
     jobs: &mpsc::Sender<Reserved>,
 ) -> Result<serde_json::Value, Error> {
     let (reply, verdict) = oneshot::channel();
-    let (back, again, name) = (job.clone(), queues.clone(), Arc::clone(&queue));
+    // What giving it back needs; not the job itself, whose payload may be large.
+    let (id, token) = (job.id().to_owned(), job.token().unwrap_or_default().to_owned());
+    let (again, name) = (queues.clone(), Arc::clone(&queue));
     let reserved = Reserved::new(queues, queue, job, reply);
     // A refused send drops the job, and with it the reply: seen below.
     let _ = jobs.send(reserved).await;
@@ -179,14 +182,13 @@ async fn hand_over(
         // The job was moved already, or is not ours any more: leave it alone.
         Ok(Verdict::Moved) => Err(Error::Delayed),
         // The stream ended between reserve and start.
-        Err(_) => give_back(&again, &name, &back).await,
+        Err(_) => give_back(&again, &Held { queue: &name, id: &id, token: &token }).await,
     }
 }
 
 /// Puts a job that was reserved and never started back to where it was.
-async fn give_back(queues: &Queues, queue: &str, job: &Job) -> Result<serde_json::Value, Error> {
-    let held = Held { queue, id: job.id(), token: job.token().unwrap_or_default() };
-    if let Err(error) = queues.requeue(&held, true).await {
+async fn give_back(queues: &Queues, held: &Held<'_>) -> Result<serde_json::Value, Error> {
+    if let Err(error) = queues.requeue(held, true).await {
         tracing::warn!(%error, job.id = held.id, "job not released; its lease runs out");
     }
     Err(Error::Delayed)

@@ -170,7 +170,7 @@ impl Queues {
     pub async fn add(&self, queue: &str, job: NewJob) -> Result<String, QueueError> {
         let options = JobOptions {
             priority: job.priority,
-            delay: job.delay.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+            delay: job.delay.map(millis),
             attempts: job.attempts,
             job_id: job.id,
             ..JobOptions::default()
@@ -287,4 +287,9 @@ pub fn state_name(state: JobState) -> &'static str {
 
 fn step(step: &'static str, queue: &str, source: bullmq::Error) -> QueueError {
     QueueError::Step { step, queue: queue.to_owned(), source: Box::new(source) }
+}
+
+/// What BullMQ counts time in.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

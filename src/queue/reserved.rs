@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::scripts::{Failure, Held};
 use super::transition::{ProducerBackoff, RetryOptions, Settled, Transition};
-use super::{QueueError, Queues, step};
+use super::{QueueError, Queues, millis, step};
 
 /// BullMQ keeps this much of an error text; longer ones would only fill Redis.
 const MAX_REASON: usize = 4_000;
@@ -82,7 +82,7 @@ impl Reserved {
         self.job.attempts_made()
     }
 
-    /// A name for this reservation that no other has.
+    /// The lease's token. The crate gives it to another job once this one is settled.
     pub fn token(&self) -> &str {
         self.job.token().unwrap_or_default()
     }
@@ -90,11 +90,6 @@ impl Reserved {
     /// What the producer asked for. Producers that were not told write `attempts: 0`.
     pub fn attempts_asked(&self) -> Option<u32> {
         self.job.opts().attempts.filter(|attempts| *attempts > 0)
-    }
-
-    /// When it was added, in Unix milliseconds.
-    pub fn added_at(&self) -> u64 {
-        self.job.timestamp()
     }
 
     /// When it could first have run: added, plus its delay.
@@ -134,8 +129,7 @@ impl Reserved {
 
     /// Renews the lease; false when it is lost.
     pub async fn extend(&self, lease: Duration) -> Result<bool, QueueError> {
-        let ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-        match self.job.extend_lock(self.token(), ms).await {
+        match self.job.extend_lock(self.token(), millis(lease)).await {
             Ok(()) => Ok(true),
             Err(Error::JobLocked(_)) => Ok(false),
             Err(error) => Err(step("renew a lease", &self.queue, error)),
@@ -260,10 +254,6 @@ impl Reserved {
     fn held(&self) -> Held<'_> {
         Held { queue: &self.queue, id: self.id(), token: self.token() }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Cuts a text at a character boundary.

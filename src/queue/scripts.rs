@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use redis::Script;
 
-use super::{QueueError, Queues};
+use super::{QueueError, Queues, millis};
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
@@ -161,7 +161,7 @@ impl Queues {
         CLAIM
             .key(self.claim_key(name))
             .arg(holder)
-            .arg(u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX))
+            .arg(millis(lifetime))
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("claim a name"))

@@ -29,7 +29,6 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use self::around::around;
 use self::backend::QueueBackend;
@@ -65,7 +64,6 @@ pub(crate) struct Engine {
     pub(crate) handlers: Handle,
     /// Where leases, settling and progress run.
     pub(crate) control: Handle,
-    pub(crate) tracker: TaskTracker,
     pub(crate) slots: Slots,
     pub(crate) stops: Arc<Stops>,
     pub(crate) stuck: Stuck,
@@ -88,7 +86,6 @@ impl Engine {
             stops: Arc::default(),
             stuck: Stuck::new(Handle::current()),
             control: Handle::current(),
-            tracker: TaskTracker::new(),
             config,
             registry,
             effects,
@@ -147,7 +144,7 @@ impl Crew {
             return Ok(());
         };
         let died = failed.clone();
-        self.engine.tracker.spawn(async move {
+        self.engine.control.spawn(async move {
             if let Err(error) = monitor.run().await {
                 tracing::error!(%error, "a queue's worker died; stopping the process");
                 died.cancel();
@@ -155,7 +152,7 @@ impl Crew {
         });
         for (queue, feed) in &self.feeds {
             feed.start().await?;
-            self.engine.tracker.spawn(watch(
+            self.engine.control.spawn(watch(
                 Arc::clone(&self.engine),
                 queue.clone(),
                 Arc::clone(feed),
@@ -204,7 +201,6 @@ impl Crew {
     pub(crate) async fn close(self) {
         self.clockwork.iter().for_each(JoinHandle::abort);
         futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
-        self.engine.tracker.close();
     }
 }
 

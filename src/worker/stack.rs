@@ -37,7 +37,7 @@ pub(crate) async fn hold_lease(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
         attempt.cancel.clone(),
         attempt.engine.config.worker.lease,
     );
-    let keeper = attempt.engine.tracker.spawn(keeper);
+    let keeper = attempt.engine.control.spawn(keeper);
     let outcome = rest.await;
     keeper.abort();
     outcome
