@@ -67,7 +67,7 @@ impl Daemon {
             ),
             None => None,
         };
-        let crew = Crew::assemble(Arc::clone(&engine)).await?;
+        let crew = Crew::assemble(Arc::clone(&engine));
         Ok(Self { engine, crew, handlers, http, http_stop, draining })
     }
 
@@ -83,7 +83,7 @@ impl Daemon {
     /// When the queues cannot be started.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<Exit> {
         let failed = CancellationToken::new();
-        self.crew.start(failed.clone()).await?;
+        self.crew.start(failed.clone());
         tracing::info!(
             worker = %self.engine.name,
             queues = %self.engine.config.queues.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -128,7 +128,7 @@ impl Daemon {
         if exit == Exit::Hard {
             tracing::warn!(jobs = self.engine.stops.running(), "stopped hard");
         } else {
-            self.crew.close().await;
+            self.crew.close();
             self.engine.effects.catalogue.close().await;
         }
         self.http_stop.cancel();

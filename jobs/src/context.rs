@@ -3,6 +3,7 @@
 //! A handler sees only [`JobContext`]; how progress, checkpoints and follow-ups reach Redis is the
 //! engine's business, behind [`JobPort`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +83,24 @@ pub struct FollowUp {
     pub delay: Option<Duration>,
 }
 
+/// What a child that becomes a dead letter means for its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChildFailure {
+    /// The parent becomes one, too.
+    FailsParent,
+    /// The parent goes on without it, and is told.
+    IsTold,
+}
+
+/// What the children of a job have answered, by BullMQ's key of each (`prefix:queue:id`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Children {
+    /// Return values of those that completed.
+    pub completed: BTreeMap<String, Value>,
+    /// Reasons of those that failed and whose failure was to be told.
+    pub failed: BTreeMap<String, String>,
+}
+
 /// A progress report and, optionally, the key that web tiers poll for it.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -105,6 +124,10 @@ pub trait JobPort: Send + Sync {
     async fn claim(&self, name: &str) -> anyhow::Result<Result<(), String>>;
     /// Adds a follow-up job.
     async fn enqueue(&self, follow_up: FollowUp) -> anyhow::Result<()>;
+    /// Adds a child: a follow-up that this job can wait for.
+    async fn enqueue_child(&self, child: FollowUp, on_failure: ChildFailure) -> anyhow::Result<()>;
+    /// What the children have answered so far.
+    async fn children(&self) -> anyhow::Result<Children>;
     /// Adds a line to the job's log, which boards show.
     async fn log(&self, line: &str) -> anyhow::Result<()>;
 }
@@ -181,6 +204,22 @@ impl JobContext {
     /// Adds a follow-up job; its id makes repeating harmless.
     pub async fn enqueue(&self, follow_up: FollowUp) -> Result<(), JobError> {
         self.port.enqueue(follow_up).await.map_err(JobError::retry)
+    }
+
+    /// Adds a child, whose end this job can wait for with [`JobError::await_children`]; its id makes
+    /// repeating harmless.
+    pub async fn enqueue_child(
+        &self,
+        child: FollowUp,
+        on_failure: ChildFailure,
+    ) -> Result<(), JobError> {
+        self.port.enqueue_child(child, on_failure).await.map_err(JobError::retry)
+    }
+
+    /// What the children have answered so far: those that this job has added, and those of the flow
+    /// that it is the parent of.
+    pub async fn children(&self) -> Result<Children, JobError> {
+        self.port.children().await.map_err(JobError::retry)
     }
 
     /// Adds a line to the job's log. Best effort: a log line never fails a job.

@@ -100,6 +100,8 @@ pub enum Decision {
     },
     /// Never again: a dead letter at once.
     Discard,
+    /// Again when all its children are done; counts no attempt.
+    AwaitChildren,
     /// The handler stopped because it was asked to; the engine knows by whom.
     Stopped,
 }
@@ -130,6 +132,15 @@ impl JobError {
     /// Never again.
     pub fn discard(source: impl Into<anyhow::Error>) -> Self {
         Self { decision: Decision::Discard, source: source.into() }
+    }
+
+    /// The handler has added children and goes on when all of them are done; it is run anew then, and
+    /// finds their results in [`JobContext::children`].
+    pub fn await_children() -> Self {
+        Self {
+            decision: Decision::AwaitChildren,
+            source: anyhow::anyhow!("waits for its children"),
+        }
     }
 
     /// The handler saw [`JobContext::cancelled`] and stopped at a safe point.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::context::JobContext;
 use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
 
-type Run = dyn Fn(&Value, JobContext) -> Result<Running, Undecodable> + Send + Sync;
+type Run = dyn Fn(&str, JobContext) -> Result<Running, Undecodable> + Send + Sync;
 type Check = dyn Fn(&Value) -> Result<(), Undecodable> + Send + Sync;
 
 /// A decoded job, ready to be awaited.
@@ -54,7 +54,7 @@ impl Entry {
             slots: J::SLOTS,
             check: Arc::new(|payload| decode::<J>(payload).map(drop)),
             run: Arc::new(|payload, cx| {
-                let job = decode::<J>(payload)?;
+                let job = decode::<J>(&parse::<J>(payload)?)?;
                 Ok(Box::pin(async move {
                     let output = job.run(cx).await?;
                     serde_json::to_value(output).map_err(|error| {
@@ -65,8 +65,8 @@ impl Entry {
         }
     }
 
-    /// Decodes the payload and prepares the run.
-    pub fn run(&self, payload: &Value, cx: JobContext) -> Result<Running, Undecodable> {
+    /// Decodes the payload's text and prepares the run.
+    pub fn run(&self, payload: &str, cx: JobContext) -> Result<Running, Undecodable> {
         (self.run)(payload, cx)
     }
 
@@ -80,6 +80,13 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("kind", &self.kind).finish_non_exhaustive()
     }
+}
+
+fn parse<J: Job>(payload: &str) -> Result<Value, Undecodable> {
+    serde_json::from_str(payload).map_err(|error| Undecodable {
+        kind: J::KIND,
+        reason: format!("the payload is not JSON: {error}"),
+    })
 }
 
 fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::context::{JobContext, Progress};
+use crate::context::{ChildFailure, FollowUp, JobContext, Progress};
 use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
 
 /// Does as its payload says: `{"act": "return", "value": …}`.
@@ -53,6 +53,12 @@ enum Act {
     Spin,
     /// Takes the whole process down.
     Crash,
+    /// Adds rehearsals as children, waits for them, and answers what they answered.
+    Children { children: Vec<Value> },
+    /// Answers what the children of its flow answered.
+    Collect,
+    /// Writes lines into its log.
+    Log { lines: Vec<String> },
     /// Sleeps in steps, with progress and a checkpoint after each.
     #[serde(rename_all = "camelCase")]
     Steps { steps: u64, step_ms: u64 },
@@ -84,6 +90,14 @@ impl Job for Rehearse {
                 std::thread::sleep(Duration::from_millis(50));
             },
             Act::Crash => std::process::abort(),
+            Act::Children { children } => wait_for(&cx, children).await,
+            Act::Collect => collected(&cx).await,
+            Act::Log { lines } => {
+                for line in &lines {
+                    cx.log(line).await;
+                }
+                Ok(json!(lines.len()))
+            }
             Act::Steps { steps, step_ms } => play(&cx, steps, Duration::from_millis(step_ms)).await,
         }
     }
@@ -95,6 +109,32 @@ async fn postpone(cx: &JobContext, after: Duration) -> Result<Value, JobError> {
     }
     cx.checkpoint(&true).await?;
     Err(JobError::postpone(after, anyhow!("later, as asked")))
+}
+
+async fn wait_for(cx: &JobContext, children: Vec<Value>) -> Result<Value, JobError> {
+    if cx.resume::<bool>().await?.is_some() {
+        return collected(cx).await;
+    }
+    for (number, payload) in children.into_iter().enumerate() {
+        let child = FollowUp {
+            queue: Rehearse::QUEUE.to_owned(),
+            kind: Rehearse::KIND.to_owned(),
+            payload,
+            id: format!("{}-child-{number}", cx.info().id),
+            delay: None,
+        };
+        cx.enqueue_child(child, ChildFailure::IsTold).await?;
+    }
+    cx.checkpoint(&true).await?;
+    Err(JobError::await_children())
+}
+
+async fn collected(cx: &JobContext) -> Result<Value, JobError> {
+    let children = cx.children().await?;
+    Ok(json!({
+        "completed": children.completed.values().collect::<Vec<_>>(),
+        "failed": children.failed.values().collect::<Vec<_>>(),
+    }))
 }
 
 async fn play(cx: &JobContext, steps: u64, pause: Duration) -> Result<Value, JobError> {

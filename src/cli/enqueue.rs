@@ -79,6 +79,7 @@ pub(super) async fn enqueue(args: Args, config: Config) -> anyhow::Result<ExitCo
         priority: args.priority,
         delay: args.delay,
         attempts: args.attempts,
+        ..NewJob::default()
     };
     let id = queues.add(&args.queue, job).await?;
     say(&id);

@@ -159,6 +159,8 @@ pub struct Worker {
     pub heavy_slots: usize,
     /// Whether kind `rehearse` runs.
     pub rehearsals: bool,
+    /// The payload field that names the user, for fair queues.
+    pub fair_by: String,
 }
 
 /// `[defaults]`
@@ -197,6 +199,12 @@ pub struct Queue {
     pub slots: Option<usize>,
     /// Share of `worker.slots`; none: 1.
     pub weight: Option<u32>,
+    /// Whether users take turns.
+    pub fair: bool,
+    /// Largest share of the busy slots of one user while others wait; none: a half.
+    pub fair_share: Option<f64>,
+    /// Turns that a user gets for each turn of another; none named: 1.
+    pub user_weights: BTreeMap<String, f64>,
 }
 
 /// `[http]`
@@ -252,6 +260,13 @@ impl Config {
     /// A queue's share of all slots.
     pub fn queue_weight(&self, queue: &str) -> u32 {
         self.queues.get(queue).and_then(|q| q.weight).unwrap_or(1)
+    }
+
+    /// Largest share of the busy slots that one user of a queue may hold while others wait; none: the
+    /// queue is not fair.
+    pub fn fair_share(&self, queue: &str) -> Option<f64> {
+        let queue = self.queues.get(queue).filter(|queue| queue.fair)?;
+        Some(queue.fair_share.unwrap_or(0.5))
     }
 
     /// Attempts of a kind that declares `declared`, where the producer did not say.

@@ -29,6 +29,7 @@ const WAIT: &str = "roadie_job_wait_seconds";
 const RUN: &str = "roadie_job_run_seconds";
 const DEAD: &str = "roadie_dead_letters_total";
 const DEAD_WAITING: &str = "roadie_dead_letters";
+const RECOVERED: &str = "roadie_jobs_recovered_total";
 const STALE: &str = "roadie_stale_results_rejected_total";
 const QUEUE_JOBS: &str = "roadie_queue_jobs";
 const QUEUE_AGE: &str = "roadie_queue_oldest_age_seconds";
@@ -41,6 +42,10 @@ const MEMORY: &str = "process_resident_memory_bytes";
 const BULLMQ_COUNT: &str = "bullmq_job_count";
 const BULLMQ_COMPLETED: &str = "bullmq_job_completed_total";
 const BULLMQ_FAILED: &str = "bullmq_job_failed_total";
+
+// Why a job was recovered.
+const LEASE_EXPIRED: &str = "lease_expired";
+const CRASH_LOOP: &str = "crash_loop";
 
 /// Seconds; from a no-op job to a long scan.
 const RUN_BUCKETS: &[f64] =
@@ -72,6 +77,7 @@ fn describe() {
     describe_histogram!(RUN, "Time that a handler ran");
     describe_counter!(DEAD, "Jobs that became dead letters");
     describe_gauge!(DEAD_WAITING, "Dead letters that nobody has retried yet");
+    describe_counter!(RECOVERED, "Jobs whose worker was lost, by what became of them");
     describe_counter!(STALE, "Results of jobs that somebody else held by then");
     describe_gauge!(QUEUE_JOBS, "Jobs in a queue by state, read at scrape");
     describe_gauge!(QUEUE_AGE, "Age of the oldest job that could run now, read at scrape");
@@ -104,6 +110,9 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
             counter!(DEAD, "queue" => queue.clone(), "reason" => reason.as_str()).absolute(0);
         }
         gauge!(ACTIVE, "queue" => queue.clone()).set(0.0);
+        for reason in [LEASE_EXPIRED, CRASH_LOOP] {
+            counter!(RECOVERED, "queue" => queue.clone(), "reason" => reason).absolute(0);
+        }
         counter!(STALE, "queue" => queue.clone()).absolute(0);
         counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).absolute(0);
         counter!(BULLMQ_FAILED, "queue" => queue.clone()).absolute(0);
@@ -154,9 +163,16 @@ pub(crate) fn job_finished(queue: &str, kind: &'static str, label: Label) {
         Label::Completed => counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).increment(1),
         Label::Dead => counter!(BULLMQ_FAILED, "queue" => queue.clone()).increment(1),
         Label::Lost => stale_result(&queue),
-        Label::Retried | Label::Postponed | Label::Released => {}
+        Label::Retried | Label::Postponed | Label::Released | Label::Awaiting => {}
     }
     counter!(FINISHED, "queue" => queue, "kind" => kind, "outcome" => label.name()).increment(1);
+}
+
+/// Jobs lost their leases: they wait again, or will be given up.
+pub(crate) fn jobs_recovered(queue: &str, waiting: usize, doomed: usize) {
+    for (reason, jobs) in [(LEASE_EXPIRED, waiting), (CRASH_LOOP, doomed)] {
+        counter!(RECOVERED, "queue" => queue.to_owned(), "reason" => reason).increment(jobs as u64);
+    }
 }
 
 /// A result came for a job that somebody else holds by now.

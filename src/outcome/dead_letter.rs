@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bullmq::JobState;
 use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt, NewDeadLetter};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -12,11 +11,6 @@ use crate::observe::metrics;
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
 
-/// BullMQ's reason for a job that was lost by its worker too often.
-const STALLED: &str = "job stalled more than allowable limit";
-
-/// What the crate says of a job that is not ours any more.
-const LOST: [&str; 3] = ["Missing key for job", "Missing lock for job", "Lock mismatch for job"];
 /// How long a dead letter waits for a catalogue that does not answer.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between tries.
@@ -76,83 +70,35 @@ pub(super) async fn bury(
     timeline: Vec<FailedAttempt>,
 ) {
     let info = &attempt.info;
-    let raw = attempt.reserved.queues().raw_payload(&info.queue, &info.id).await;
-    let payload = raw.unwrap_or_else(|| attempt.reserved.payload().to_string());
+    let error = chain.first().cloned().unwrap_or_default();
     let letter = NewDeadLetter {
         queue: info.queue.clone(),
         job_id: info.id.clone(),
         kind: info.kind.clone(),
-        payload,
+        payload: attempt.reserved.payload().to_owned(),
         reason,
-        error: chain.first().cloned().unwrap_or_default(),
+        fingerprint: fingerprint(&info.kind, reason.as_str(), &error),
+        error,
         error_chain: chain.to_vec(),
-        fingerprint: String::new(),
-        attempts: info.attempt,
+        // One that was not run any more had its last attempt before.
+        attempts: match reason {
+            DeadReason::CrashLoop => attempt.reserved.runs_before(),
+            _ => info.attempt,
+        },
         died_at: timeline.last().map_or_else(|| attempt.engine.effects.clock.now_ms(), |t| t.at),
         timeline,
-        worker: String::new(),
-        worker_version: String::new(),
-    };
-    store(&attempt.engine, letter).await;
-}
-
-/// Records a job that the queue failed without asking a handler.
-pub(crate) async fn bury_unseen(engine: &Engine, queue: &str, id: &str, error: &str) {
-    // The producer may have asked for failed jobs to be removed at once.
-    let job = engine.queues.job(queue, id).await.ok();
-    let alive = job.as_ref().is_some_and(|(_, state)| *state != JobState::Failed);
-    if alive || LOST.iter().any(|words| error.starts_with(words)) {
-        // The crate calls every acknowledgement that Redis refuses a failure.
-        tracing::warn!(job.id = id, job.queue = queue, error, "late result refused");
-        metrics::stale_result(queue);
-        return;
-    }
-    // It was reserved once more, only to be failed.
-    let (kind, attempts) = job
-        .as_ref()
-        .map_or(("unknown", 0), |(job, _)| (job.name(), job.attempts_started().saturating_sub(1)));
-    let reason = if error == STALLED { DeadReason::CrashLoop } else { DeadReason::Discarded };
-    tracing::error!(
-        job.id = id,
-        job.queue = queue,
-        job.kind = kind,
-        reason = reason.as_str(),
-        error,
-        "job is a dead letter"
-    );
-    let label = engine.registry.get(kind).map_or("unknown", |entry| entry.kind);
-    metrics::job_finished(queue, label, super::Label::Dead);
-    let letter = NewDeadLetter {
-        queue: queue.to_owned(),
-        job_id: id.to_owned(),
-        kind: kind.to_owned(),
-        payload: engine.queues.raw_payload(queue, id).await.unwrap_or_else(|| "null".to_owned()),
-        reason,
-        error: error.to_owned(),
-        error_chain: vec![error.to_owned()],
-        fingerprint: String::new(),
-        attempts,
-        timeline: Vec::new(),
-        worker: String::new(),
-        worker_version: String::new(),
-        died_at: engine.effects.clock.now_ms(),
-    };
-    store(engine, letter).await;
-}
-
-/// Fills in what is the same for all, and stores the letter. A catalogue that stays away must not hold
-/// the job for ever: the failed set has it as well.
-async fn store(engine: &Engine, letter: NewDeadLetter) {
-    let letter = NewDeadLetter {
-        fingerprint: fingerprint(&letter.kind, letter.reason.as_str(), &letter.error),
-        worker: engine.name.clone(),
+        worker: attempt.engine.name.clone(),
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..letter
     };
+    store(&attempt.engine, &letter).await;
+}
+
+/// A catalogue that stays away must not hold the job for ever: the failed set has it as well.
+async fn store(engine: &Engine, letter: &NewDeadLetter) {
     metrics::dead_letter(&letter.queue, letter.reason);
     let deadline = Instant::now() + STORE_WITHIN;
     loop {
-        let Err(error) = engine.effects.catalogue.bury(&letter).await else { return };
+        let Err(error) = engine.effects.catalogue.bury(letter).await else { return };
         if !error.is_transient() || Instant::now() >= deadline {
             tracing::error!(
                 %error, job.id = %letter.job_id, job.queue = %letter.queue,

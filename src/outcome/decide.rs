@@ -10,6 +10,9 @@ use super::backoff;
 use crate::observe::logs::one_line;
 use crate::queue::transition::{RetryOptions, Transition};
 
+/// BullMQ's reason for a job that was lost by its worker too often.
+const STALLED: &str = "job stalled more than allowable limit";
+
 /// How one attempt ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -28,6 +31,8 @@ pub enum Outcome {
     TimedOut(String),
     /// The payload, or the kind, is not understood.
     Undecodable(String),
+    /// It was not run: it took its workers down too often, or a job that it depends on failed.
+    Deferred(String),
     /// The attempt was asked to stop, and was cut off.
     CutOff(CancelReason),
 }
@@ -69,6 +74,8 @@ pub enum Label {
     Postponed,
     /// Given back.
     Released,
+    /// Waits for its children.
+    Awaiting,
     /// Dead letter.
     Dead,
     /// Somebody else holds it.
@@ -77,8 +84,15 @@ pub enum Label {
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 6] =
-        [Self::Completed, Self::Retried, Self::Postponed, Self::Released, Self::Dead, Self::Lost];
+    pub const ALL: [Self; 7] = [
+        Self::Completed,
+        Self::Retried,
+        Self::Postponed,
+        Self::Released,
+        Self::Awaiting,
+        Self::Dead,
+        Self::Lost,
+    ];
 
     /// The label's text.
     pub const fn name(self) -> &'static str {
@@ -87,6 +101,7 @@ impl Label {
             Self::Retried => "retried",
             Self::Postponed => "postponed",
             Self::Released => "released",
+            Self::Awaiting => "awaiting-children",
             Self::Dead => "dead",
             Self::Lost => "lost",
         }
@@ -111,6 +126,9 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
             label: Label::Postponed,
             dead: None,
         },
+        Outcome::Failed { decision: Decision::AwaitChildren, .. } => {
+            Decided { transition: Transition::AwaitChildren, label: Label::Awaiting, dead: None }
+        }
         Outcome::Failed { decision: Decision::Discard, chain } => {
             bury(DeadReason::Discarded, chain)
         }
@@ -124,6 +142,8 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
             retry(None, vec![format!("timed out: {message}")], DeadReason::Timeout, facts)
         }
         Outcome::Undecodable(message) => bury(DeadReason::Undecodable, vec![message]),
+        Outcome::Deferred(reason) if reason == STALLED => bury(DeadReason::CrashLoop, vec![reason]),
+        Outcome::Deferred(reason) => bury(DeadReason::Discarded, vec![reason]),
     }
 }
 
@@ -217,6 +237,9 @@ mod tests {
             (Outcome::Panicked("x".into()), None, 2, None, Label::Dead, Some(DeadReason::Panic)),
             (Outcome::TimedOut("x".into()), None, 2, None, Label::Dead, Some(DeadReason::Timeout)),
             (Outcome::Undecodable("x".into()), None, 0, None, Label::Dead, Some(DeadReason::Undecodable)),
+            (Outcome::Deferred(STALLED.into()), None, 0, None, Label::Dead, Some(DeadReason::CrashLoop)),
+            (Outcome::Deferred("child failed".into()), None, 0, None, Label::Dead, Some(DeadReason::Discarded)),
+            (failed(Decision::AwaitChildren), None, 2, None, Label::Awaiting, None),
         ];
         for (outcome, asked, made, producer, label, dead) in table {
             let shown = format!("{outcome:?}, {asked:?}, {made}, {producer:?}");

@@ -10,49 +10,63 @@ mod dead_letter;
 mod decide;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use roadie_jobs::Decision;
 use roadie_jobs::effects::catalogue::FailedAttempt;
 
 use crate::observe::metrics;
 use crate::queue::QueueError;
-use crate::queue::transition::{RetryOptions, Settled, Transition};
+use crate::queue::transition::{Settled, Transition};
 use crate::worker::attempt::Attempt;
 use crate::worker::patience::patiently;
-pub(crate) use dead_letter::bury_unseen;
 pub use dead_letter::fingerprint;
 pub use decide::{Decided, Facts, Label, Outcome, decide};
-
-/// A lease that was taken this recently cannot have run out.
-const PROOF_AFTER: Duration = Duration::from_millis(500);
 
 /// Carries out what becomes of an attempt. Returns when the queue has taken it, or when the lease
 /// is lost and the job is somebody else's.
 pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
-    let producer = match outcome {
-        Outcome::Completed(_) => RetryOptions::default(),
-        _ => insist(attempt, || attempt.reserved.retry_options()).await.unwrap_or_default(),
-    };
-    let facts = Facts {
+    let mut decided = decide(outcome, attempt.cancel.reason(), &facts(attempt));
+    let mut settled = carry_out(attempt, &decided).await;
+    if let Some(unfinished) = unfinished(settled) {
+        decided = decide(unfinished, attempt.cancel.reason(), &facts(attempt));
+        settled = carry_out(attempt, &decided).await;
+    }
+    let label = if settled == Settled::Done { decided.label } else { Label::Lost };
+    if !attempt.is_canary() {
+        metrics::job_finished(attempt.reserved.queue(), attempt.kind_label(), label);
+        log(&decided, label);
+    }
+}
+
+fn facts(attempt: &Attempt) -> Facts {
+    Facts {
         attempts_made: attempt.reserved.attempts_made(),
-        producer,
+        producer: attempt.reserved.retry_options(),
         attempts: attempt.info.max_attempts,
         backoff: attempt.backoff(),
         random: fastrand::f64(),
+    }
+}
+
+/// A job whose children are not all done cannot complete, whatever its handler answered.
+fn unfinished(settled: Settled) -> Option<Outcome> {
+    let (decision, what) = match settled {
+        Settled::ChildrenPending => {
+            (Decision::Retry { after: None }, "the handler ended before the job's children did")
+        }
+        Settled::ChildrenFailed => {
+            (Decision::Discard, "cannot complete: a child that the job depends on failed")
+        }
+        Settled::Done | Settled::LeaseLost => return None,
     };
-    let decided = decide(outcome, attempt.cancel.reason(), &facts);
-    let settled = carry_out(attempt, &decided).await;
-    let label = if settled == Settled::Done { decided.label } else { Label::Lost };
-    metrics::job_finished(attempt.reserved.queue(), attempt.kind_label(), label);
-    log(&decided, label);
+    Some(Outcome::Failed { decision, chain: vec![what.to_owned()] })
 }
 
 async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
     let transition = &decided.transition;
-    let now = || u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
     if matches!(transition, Transition::Retry { .. } | Transition::Bury { .. }) {
         // Once, so that a repeated note is known as the same.
-        let at = now();
+        let at = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
         let noted = insist(attempt, || attempt.reserved.note_failure(transition, at)).await;
         match noted.flatten() {
             None => return abandon(attempt).await,
@@ -64,15 +78,8 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
             }
         }
     }
-    // The crate acknowledges once and forgets about errors, and takes a lost lease for a failure. A job
-    // that has run for a while proves its lease first, which also waits for a Redis that is away.
-    if matches!(transition, Transition::Complete(_)) && attempt.port.pulse.age() >= PROOF_AFTER {
-        let lease = attempt.engine.config.worker.lease;
-        if insist(attempt, || attempt.reserved.extend(lease)).await != Some(true) {
-            return abandon(attempt).await;
-        }
-    }
-    match insist(attempt, || attempt.reserved.settle(transition, now())).await {
+    let attempts = attempt.info.max_attempts;
+    match insist(attempt, || attempt.reserved.settle(transition, attempts)).await {
         Some(settled) => settled,
         None => abandon(attempt).await,
     }
@@ -80,7 +87,7 @@ async fn carry_out(attempt: &Arc<Attempt>, decided: &Decided) -> Settled {
 
 /// Lets go of a job that is not ours any more.
 async fn abandon(attempt: &Attempt) -> Settled {
-    // Only tells our own worker to forget it; nothing is sent.
+    // Only frees its slot; nothing is sent.
     let _ = attempt.reserved.settle(&Transition::Abandon, 0).await;
     Settled::LeaseLost
 }
@@ -105,7 +112,8 @@ fn log(decided: &Decided, label: Label) {
         (Label::Lost, _) => {
             tracing::warn!("lease lost; the job is left to the worker that holds it now");
         }
-        (_, Transition::Complete(_)) => tracing::info!("job completed"),
+        // Thousands a second at times: metrics count them.
+        (_, Transition::Complete(_)) => tracing::debug!("job completed"),
         (_, Transition::Retry { delay, reason, .. }) => {
             let delay_ms = u64::try_from(delay.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(delay_ms, error = %reason, "attempt failed; the job will be retried");
@@ -114,6 +122,7 @@ fn log(decided: &Decided, label: Label) {
             tracing::info!(delay_s = delay.as_secs(), "job postponed");
         }
         (_, Transition::Release) => tracing::info!("job released"),
+        (_, Transition::AwaitChildren) => tracing::debug!("job waits for its children"),
         (_, Transition::Bury { reason, .. }) => {
             let why = decided.dead.map_or("", |dead| dead.as_str());
             tracing::error!(reason = why, error = %reason, "job is a dead letter");

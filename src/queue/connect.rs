@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::RedisConnection;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
 use super::{QueueError, Queues};
 use crate::config::{self, redact_url};
@@ -31,6 +32,17 @@ pub(super) async fn open(
     match tokio::time::timeout(Duration::from_secs(10), opening).await {
         Ok(result) => result.map_err(failed),
         Err(_) => Err(failed(bullmq::Error::ConnectionClosed)),
+    }
+}
+
+impl Queues {
+    /// A connection of its own for blocking commands.
+    pub(super) fn dedicated(&self) -> redis::RedisResult<ConnectionManager> {
+        let settings = ConnectionManagerConfig::new()
+            .set_response_timeout(None)
+            .set_max_delay(Duration::from_millis(200));
+        let client = redis::Client::open(self.options.url.as_str())?;
+        ConnectionManager::new_lazy_with_config(client, settings)
     }
 }
 

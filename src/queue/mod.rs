@@ -1,25 +1,32 @@
 //! 1 · Producers → queue. The only code that knows the queue's Redis layout.
 //!
-//! The layout is BullMQ's, written by the official crate; what the crate lacks is in `scripts/`,
-//! one Lua file per transition, each checking the lease first.
+//! The layout is BullMQ's. What producers do goes through the official crate; what workers do is our
+//! own Lua in `scripts/`, one file per transition, each checking the lease first: the crate's worker
+//! neither ends jobs in batches, nor repeats a refused acknowledgement, nor knows fairness.
 //!
 //! - [`Queues`]: what producers and operators do: add, look, count, retry;
-//! - [`feed`]: reserved jobs, one stream per queue;
+//! - [`feed`]: reserved jobs, one stream per queue; `pump`: its hot path; `marker`: the wait for jobs;
 //! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
+//! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
 //! - `scripts`: our own Lua.
 
 mod connect;
 mod counts;
 pub mod feed;
+mod marker;
+mod pump;
+pub mod record;
 pub mod reserved;
+mod schedule;
 mod scripts;
+mod take;
 pub mod transition;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bullmq::options::RedisConnectionOptions;
+use bullmq::options::{ParentOptions, RedisConnectionOptions};
 use bullmq::redis_connection::{AnyConnection, RedisConnection};
 use bullmq::{Job, JobOptions, JobState, Queue, QueueOptions};
 use serde_json::Value;
@@ -28,6 +35,7 @@ use tokio::sync::Mutex;
 use crate::config;
 pub use connect::{check_eviction, ping};
 pub use counts::{Depth, STATES};
+pub use scripts::{CANARY, Recovered};
 
 /// A queue operation that failed: the variant names the step.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +78,20 @@ pub enum QueueError {
         #[source]
         source: redis::RedisError,
     },
+    /// A script of ours failed.
+    #[error("{step}: {message}")]
+    Script {
+        /// What was tried.
+        step: &'static str,
+        /// What Redis says.
+        message: String,
+    },
+    /// The queue is not served any more.
+    #[error("queue {queue} is closed in this process")]
+    Closed {
+        /// The queue.
+        queue: String,
+    },
     /// The queue is not there.
     #[error("there is no queue {queue} under this prefix; `roadie queues` lists those that exist")]
     NoSuchQueue {
@@ -111,6 +133,19 @@ pub struct NewJob {
     pub delay: Option<Duration>,
     /// Attempts.
     pub attempts: Option<u32>,
+    /// The job that waits for it.
+    pub parent: Option<Parent>,
+}
+
+/// A job that waits for another one.
+#[derive(Clone, Debug)]
+pub struct Parent {
+    /// Its queue.
+    pub queue: String,
+    /// Its id.
+    pub id: String,
+    /// Whether it fails when the child does; otherwise it goes on and is told.
+    pub fails: bool,
 }
 
 /// Access to all queues of one Redis. Cheap to clone.
@@ -173,6 +208,13 @@ impl Queues {
             delay: job.delay.map(millis),
             attempts: job.attempts,
             job_id: job.id,
+            fail_parent_on_failure: job.parent.as_ref().map(|parent| parent.fails),
+            ignore_dependency_on_failure: job.parent.as_ref().map(|parent| !parent.fails),
+            parent: job.parent.map(|parent| ParentOptions {
+                queue: self.base(&parent.queue),
+                id: parent.id,
+                wait_children: None,
+            }),
             ..JobOptions::default()
         };
         let added = self
@@ -210,6 +252,27 @@ impl Queues {
             return Err(QueueError::NoSuchJob { queue: queue.to_owned(), id: id.to_owned() });
         };
         Ok((job, state))
+    }
+
+    /// What the children of a job have answered: return values, and reasons of failures that were to be
+    /// told; by the children's keys.
+    pub async fn children(
+        &self,
+        queue: &str,
+        id: &str,
+    ) -> Result<(BTreeMap<String, Value>, BTreeMap<String, String>), QueueError> {
+        let key = self.job_key(queue, id);
+        let (values, reasons): (BTreeMap<String, String>, BTreeMap<String, String>) = redis::pipe()
+            .hgetall(format!("{key}:processed"))
+            .hgetall(format!("{key}:failed"))
+            .query_async(&mut self.redis())
+            .await
+            .map_err(|source| QueueError::Redis { step: "read what children answered", source })?;
+        let values = values.into_iter().map(|(child, text)| {
+            let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            (child, value)
+        });
+        Ok((values.collect(), reasons))
     }
 
     /// Jobs in one state, newest last.

@@ -1,40 +1,27 @@
 //! One job that this process holds, and the ways to let go of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use bullmq::types::BackoffStrategy;
-use bullmq::{Error, Job, JobProgress};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::scripts::{Failure, Held};
-use super::transition::{ProducerBackoff, RetryOptions, Settled, Transition};
-use super::{QueueError, Queues, millis, step};
+use super::pump::{EndRequest, Hold};
+use super::record::{Keep, Record};
+use super::scripts::{Ending, Failure, FoundJob, Held};
+use super::transition::{RetryOptions, Settled, Transition};
+use super::{QueueError, Queues, schedule};
 
 /// BullMQ keeps this much of an error text; longer ones would only fill Redis.
 const MAX_REASON: usize = 4_000;
-
-/// What the crate is told about a job that we are done with.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    /// Move it to completed.
-    Completed(Value),
-    /// Move it to failed.
-    Dead(String),
-    /// Nothing: it was moved already, or is no longer ours.
-    Moved,
-}
-
-/// Stack traces that a job keeps, if its producer did not say.
-const TRACES_KEPT: u32 = 10;
 
 /// A job that this process holds under a lease.
 pub struct Reserved {
     queues: Queues,
     queue: Arc<str>,
-    job: Job,
-    reply: Mutex<Option<oneshot::Sender<Verdict>>>,
+    job: FoundJob,
+    hold: Arc<Hold>,
+    ends: mpsc::UnboundedSender<EndRequest>,
 }
 
 impl std::fmt::Debug for Reserved {
@@ -51,10 +38,15 @@ impl Reserved {
     pub(super) fn new(
         queues: Queues,
         queue: Arc<str>,
-        job: Job,
-        reply: oneshot::Sender<Verdict>,
+        job: FoundJob,
+        hold: Arc<Hold>,
+        ends: mpsc::UnboundedSender<EndRequest>,
     ) -> Self {
-        Self { queues, queue, job, reply: Mutex::new(Some(reply)) }
+        Self { queues, queue, job, hold, ends }
+    }
+
+    fn record(&self) -> &Record {
+        &self.job.record
     }
 
     /// The queue that it came from.
@@ -64,37 +56,42 @@ impl Reserved {
 
     /// Its id within the queue.
     pub fn id(&self) -> &str {
-        self.job.id()
+        &self.job.id
     }
 
     /// Its kind.
     pub fn kind(&self) -> &str {
-        self.job.name()
+        self.record().kind()
     }
 
-    /// Its payload.
-    pub fn payload(&self) -> &Value {
-        self.job.data()
+    /// Its payload, as its producer wrote it.
+    pub fn payload(&self) -> &str {
+        self.record().payload()
     }
 
     /// Attempts that failed before.
     pub fn attempts_made(&self) -> u32 {
-        self.job.attempts_made()
+        self.record().attempts_made()
     }
 
-    /// The lease's token. The crate gives it to another job once this one is settled.
+    /// Executions before this one, counted or not.
+    pub fn runs_before(&self) -> u32 {
+        self.record().runs()
+    }
+
+    /// The lease's token.
     pub fn token(&self) -> &str {
-        self.job.token().unwrap_or_default()
+        &self.job.token
     }
 
-    /// What the producer asked for. Producers that were not told write `attempts: 0`.
+    /// Attempts that the producer asked for.
     pub fn attempts_asked(&self) -> Option<u32> {
-        self.job.opts().attempts.filter(|attempts| *attempts > 0)
+        self.record().attempts()
     }
 
-    /// When it could first have run: added, plus its delay.
+    /// When it could first have run: added, plus its delay; in ms since 1970.
     pub fn due_at(&self) -> u64 {
-        self.job.timestamp().saturating_add(self.job.delay())
+        self.record().added_at().saturating_add(self.record().delay())
     }
 
     /// The queues that it lives in.
@@ -102,62 +99,68 @@ impl Reserved {
         &self.queues
     }
 
-    /// What the producer asked for. The crate drops `backoff.jitter`, so the options are read
-    /// again from Redis; only failed attempts pay for that.
-    pub async fn retry_options(&self) -> Result<RetryOptions, QueueError> {
-        let attempts = self.attempts_asked();
-        let Some(backoff) = &self.job.opts().backoff else {
-            return Ok(RetryOptions { attempts, backoff: None });
-        };
-        let raw: Option<String> = redis::cmd("HGET")
-            .arg(self.queues.job_key(&self.queue, self.id()))
-            .arg("opts")
-            .query_async(&mut self.queues.redis())
-            .await
-            .map_err(|source| QueueError::Redis { step: "read a job's options", source })?;
-        let jitter = raw
-            .and_then(|raw| serde_json::from_str::<Value>(&raw).ok())
-            .and_then(|options| options.pointer("/backoff/jitter")?.as_f64())
-            .map_or(0.0, |jitter| jitter.clamp(0.0, 1.0));
-        let backoff = Some(match backoff {
-            BackoffStrategy::Fixed(ms) => ProducerBackoff::Fixed(*ms, jitter),
-            BackoffStrategy::Exponential(ms) => ProducerBackoff::Exponential(*ms, jitter),
-            BackoffStrategy::Custom(_) => ProducerBackoff::Custom,
-        });
-        Ok(RetryOptions { attempts, backoff })
+    /// What the producer asked for.
+    pub fn retry_options(&self) -> RetryOptions {
+        self.record().retry_options()
+    }
+
+    /// Why it must fail instead of being run: it crashed too often, or a child of it failed.
+    pub fn deferred_failure(&self) -> Option<&str> {
+        self.record().deferred_failure()
+    }
+
+    /// Its producer's trace context, as its telemetry wrote it.
+    pub fn telemetry(&self) -> Option<&str> {
+        self.record().telemetry()
+    }
+
+    /// Whether it keeps a schedule going.
+    pub fn is_firing(&self) -> bool {
+        self.record().schedule().is_some()
+    }
+
+    /// Adds the job that comes after this one in its schedule. Repeating adds it once.
+    pub async fn schedule_next(&self, now_ms: u64) -> Result<(), QueueError> {
+        let Some(id) = self.record().schedule() else { return Ok(()) };
+        match schedule::next(self.id(), self.record(), now_ms) {
+            Ok(Some(firing)) => {
+                self.queues.add_firing(&self.queue, id, &firing, self.record()).await.map(drop)
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                // Trying again would not make it readable.
+                tracing::error!(queue = %self.queue, schedule = id, %error, "the schedule ends here");
+                Ok(())
+            }
+        }
     }
 
     /// Renews the lease; false when it is lost.
     pub async fn extend(&self, lease: Duration) -> Result<bool, QueueError> {
-        match self.job.extend_lock(self.token(), millis(lease)).await {
-            Ok(()) => Ok(true),
-            Err(Error::JobLocked(_)) => Ok(false),
-            Err(error) => Err(step("renew a lease", &self.queue, error)),
-        }
+        self.queues.extend(&self.held(), lease).await
     }
 
-    /// Publishes progress, and its copy under `mirror`.
+    /// Publishes progress, and its copy under `mirror`; false when the lease is lost.
     pub async fn publish(
         &self,
         progress: &Value,
         mirror: Option<&(String, Duration)>,
-    ) -> Result<(), QueueError> {
+    ) -> Result<bool, QueueError> {
+        let text = progress.to_string();
+        if !self.queues.report(&self.held(), &text).await? {
+            return Ok(false);
+        }
         if let Some((key, lifetime)) = mirror {
             redis::cmd("SET")
                 .arg(key)
-                .arg(progress.to_string())
+                .arg(text)
                 .arg("EX")
                 .arg(lifetime.as_secs().max(1))
                 .query_async::<()>(&mut self.queues.redis())
                 .await
                 .map_err(|source| QueueError::Redis { step: "mirror progress", source })?;
         }
-        let mut job = self.job.clone();
-        let progress = match progress.as_f64() {
-            Some(number) => JobProgress::Number(number),
-            None => JobProgress::Object(progress.clone()),
-        };
-        job.update_progress(progress).await.map_err(|e| step("publish progress", &self.queue, e))
+        Ok(true)
     }
 
     /// Keeps a checkpoint; false when the lease is lost.
@@ -170,13 +173,13 @@ impl Reserved {
         self.queues.checkpoint(&self.queue, self.id()).await
     }
 
-    /// Adds a line to the job's log.
-    pub async fn log(&self, line: &str) -> Result<(), QueueError> {
-        self.job.log(line).await.map(drop).map_err(|e| step("add a log line", &self.queue, e))
+    /// Adds a line to the job's log; false when the lease is lost.
+    pub async fn log(&self, line: &str) -> Result<bool, QueueError> {
+        self.queues.log(&self.held(), line, self.record().logs_kept()).await
     }
 
     /// Notes a failed attempt on the job; answers its timeline, one JSON entry a line, or none when
-    /// the lease is lost. The attempt is counted here unless the stock scripts will do it.
+    /// the lease is lost. The attempt is counted here unless the job ends with it.
     pub async fn note_failure(
         &self,
         transition: &Transition,
@@ -195,59 +198,68 @@ impl Reserved {
             count,
             reason: &reason,
             trace: &clip(&chain.join("\n  caused by: ")),
-            traces_kept: self.job.opts().stack_trace_limit.unwrap_or(TRACES_KEPT),
+            traces_kept: self.record().traces_kept(),
             entry: &entry.to_string(),
         };
         self.queues.note_failure(&self.held(), &failure).await
     }
 
     /// Lets go of the job, after [`Reserved::note_failure`]. May be repeated after an error.
+    /// `attempts` is after how many it is given up.
     pub async fn settle(
         &self,
         transition: &Transition,
-        now_ms: u64,
+        attempts: u32,
     ) -> Result<Settled, QueueError> {
-        let verdict = match transition {
-            Transition::Complete(value) => Some(Verdict::Completed(value.clone())),
-            Transition::Abandon => Some(Verdict::Moved),
-            Transition::Bury { reason, .. } => Some(Verdict::Dead(clip(reason))),
+        let held = self.held();
+        let moved = match transition {
+            Transition::Complete(value) => {
+                let keep = self.record().keep_completed().unwrap_or_default();
+                return self.end(true, value.to_string(), keep, attempts).await;
+            }
+            Transition::Bury { reason, .. } => {
+                let keep = self.record().keep_failed().unwrap_or_default();
+                return self.end(false, clip(reason), keep, attempts).await;
+            }
+            Transition::Abandon => false,
             Transition::Retry { delay: None, .. } => {
-                let front = self.job.opts().lifo.unwrap_or(false);
-                self.requeue(front).await?
+                self.queues.requeue(&held, self.record().lifo()).await?
             }
-            Transition::Retry { delay: Some(delay), .. } | Transition::Postpone { delay } => {
-                self.delay_until(now_ms.saturating_add(millis(*delay))).await?
-            }
-            Transition::Release => self.requeue(true).await?,
+            Transition::Retry { delay: Some(pause), .. }
+            | Transition::Postpone { delay: pause } => self.queues.delay(&held, *pause).await?,
+            Transition::Release => self.queues.requeue(&held, true).await?,
+            Transition::AwaitChildren => self.queues.await_children(&held).await?,
         };
-        let settled = if verdict.is_some() { Settled::Done } else { Settled::LeaseLost };
-        let reply = self.reply.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(reply) = reply {
-            // The receiver lives as long as the crate's worker; without it there is nobody to tell.
-            let _ = reply.send(verdict.unwrap_or(Verdict::Moved));
-        }
-        Ok(settled)
+        self.hold.let_go();
+        Ok(if moved { Settled::Done } else { Settled::LeaseLost })
     }
 
-    async fn requeue(&self, front: bool) -> Result<Option<Verdict>, QueueError> {
-        let held = self.queues.requeue(&self.held(), front).await?;
-        Ok(held.then_some(Verdict::Moved))
-    }
-
-    async fn delay_until(&self, due_ms: u64) -> Result<Option<Verdict>, QueueError> {
-        self.moved(self.job.move_to_delayed(due_ms).await, "delay a job")
-    }
-
-    /// A stock script's answer: moved, not ours any more, or a failure that may be repeated.
-    fn moved(
+    async fn end(
         &self,
-        result: Result<(), Error>,
-        what: &'static str,
-    ) -> Result<Option<Verdict>, QueueError> {
-        match result {
-            Ok(()) => Ok(Some(Verdict::Moved)),
-            Err(Error::Script { .. } | Error::JobLocked(_) | Error::JobNotFound(_)) => Ok(None),
-            Err(error) => Err(step(what, &self.queue, error)),
+        completed: bool,
+        value: String,
+        keep: Keep,
+        attempts: u32,
+    ) -> Result<Settled, QueueError> {
+        let ending = Ending {
+            id: self.id().to_owned(),
+            token: self.token().to_owned(),
+            completed,
+            value,
+            keep,
+            attempts,
+        };
+        let (reply, told) = oneshot::channel();
+        let request = EndRequest { ending, hold: Arc::clone(&self.hold), reply };
+        let gone = || QueueError::Closed { queue: self.queue.to_string() };
+        self.ends.send(request).map_err(|_| gone())?;
+        told.await.map_err(|_| gone())?
+    }
+
+    /// Puts a job that was reserved and never started back to where it was.
+    pub(super) async fn give_back(&self) {
+        if let Err(error) = self.queues.requeue(&self.held(), true).await {
+            tracing::warn!(%error, job.id = self.id(), "job not released; its lease runs out");
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Transition {
     },
     /// Back to its queue at once, in front; counts nothing.
     Release,
+    /// Again when all its children are done; counts nothing.
+    AwaitChildren,
     /// Never again: to the failed set.
     Bury {
         /// Becomes `failedReason`.
@@ -43,6 +45,10 @@ pub enum Settled {
     Done,
     /// Somebody else holds the job now; nothing was changed.
     LeaseLost,
+    /// It cannot complete: some of its children are not done. Nothing was changed.
+    ChildrenPending,
+    /// It cannot complete: a child that it depends on failed. Nothing was changed.
+    ChildrenFailed,
 }
 
 /// What the producer asked for, as far as retries go.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::port::Port;
+use crate::queue::CANARY;
 use crate::queue::reserved::Reserved;
 
 /// A reserved job on its way through the stack.
@@ -53,6 +54,11 @@ impl Attempt {
         self.entry.as_ref().map_or("unknown", |entry| entry.kind)
     }
 
+    /// Whether it is this worker's own probe.
+    pub(crate) fn is_canary(&self) -> bool {
+        self.info.kind == CANARY
+    }
+
     /// Slots that the handler needs.
     pub(crate) fn class(&self) -> SlotClass {
         self.entry.as_ref().map_or(SlotClass::Io, |entry| entry.slots)
@@ -92,11 +98,6 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// How long the attempt has been in hand.
-    pub(crate) fn age(&self) -> Duration {
-        self.start.elapsed()
-    }
-
     /// A sign of life.
     pub(crate) fn beat(&self) {
         let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -26,12 +26,12 @@ pub(crate) type AttemptTask = Task<Arc<Attempt>>;
 /// The stream of one queue.
 #[derive(Debug)]
 pub(crate) struct QueueBackend {
-    jobs: mpsc::Receiver<Reserved>,
+    jobs: mpsc::UnboundedReceiver<Reserved>,
     engine: Arc<Engine>,
 }
 
 impl QueueBackend {
-    pub(super) fn new(jobs: mpsc::Receiver<Reserved>, engine: Arc<Engine>) -> Self {
+    pub(super) fn new(jobs: mpsc::UnboundedReceiver<Reserved>, engine: Arc<Engine>) -> Self {
         Self { jobs, engine }
     }
 }

@@ -3,7 +3,7 @@
 //! - [`backend`]: reserved jobs as apalis tasks; one apalis worker per queue;
 //! - [`stack`]: the layers around every handler;
 //! - [`attempt`], [`port`]: one attempt, and what the engine does for it; [`patience`]: outages;
-//! - [`lease`]: keeps a running job ours; [`panics`]: a handler's panic as an outcome; [`stuck`]:
+//! - [`lease`]: keeps a running job ours; [`recovery`]: jobs whose worker is gone; [`panics`]: a handler's panic as an outcome; [`stuck`]:
 //!   handlers that cannot be cut off;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
@@ -14,6 +14,7 @@ mod lease;
 pub(crate) mod panics;
 pub(crate) mod patience;
 mod port;
+mod recovery;
 mod shares;
 pub(crate) mod slots;
 mod stack;
@@ -36,14 +37,11 @@ use self::shares::Load;
 use self::slots::{Slots, Stops};
 use self::stuck::Stuck;
 use crate::config::Config;
-use crate::outcome;
-use crate::queue::feed::{Feed, FeedEvent};
-use crate::queue::{QueueError, Queues};
+use crate::queue::Queues;
+use crate::queue::feed::{Feed, Serving};
 
 /// How often slots are divided anew between queues.
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
-/// How often an outage is mentioned.
-const WARN_EVERY: Duration = Duration::from_secs(10);
 /// How often a queue is looked at while nobody has paused it, and while somebody has.
 const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
@@ -108,14 +106,11 @@ pub(crate) struct Crew {
 
 impl Crew {
     /// Opens a feed and an apalis worker for every configured queue.
-    pub(crate) async fn assemble(engine: Arc<Engine>) -> Result<Self, QueueError> {
+    pub(crate) fn assemble(engine: Arc<Engine>) -> Self {
         let mut feeds = BTreeMap::new();
         let mut monitor = Monitor::new();
         for queue in engine.config.queues.keys() {
-            let slots = engine.config.queue_slots(queue);
-            let settings = &engine.config.worker;
-            let (feed, jobs) =
-                Feed::open(&engine.queues, queue, &engine.name, slots, settings).await?;
+            let (feed, jobs) = Feed::open(&engine.queues, queue, &serving(&engine, queue));
             feeds.insert(queue.clone(), Arc::new(feed));
             let backend = QueueBackend::new(jobs, Arc::clone(&engine));
             // apalis asks for a factory because it can restart workers; nothing restarts silently
@@ -129,20 +124,19 @@ impl Crew {
                     .layer(around(stack::trace))
                     .layer(around(stack::hold_lease))
                     .layer(around(stack::settle))
+                    .layer(around(stack::schedule))
                     .layer(around(stack::stop))
                     .layer(around(stack::admit))
                     .layer(around(stack::deadline))
                     .build(stack::handle)
             });
         }
-        Ok(Self { engine, feeds, monitor: Some(monitor), clockwork: Vec::new() })
+        Self { engine, feeds, monitor: Some(monitor), clockwork: Vec::new() }
     }
 
     /// Starts to reserve jobs. Cancels `failed` if an apalis worker ends before its feed does.
-    pub(crate) async fn start(&mut self, failed: CancellationToken) -> Result<(), QueueError> {
-        let Some(monitor) = self.monitor.take() else {
-            return Ok(());
-        };
+    pub(crate) fn start(&mut self, failed: CancellationToken) {
+        let Some(monitor) = self.monitor.take() else { return };
         let died = failed.clone();
         self.engine.control.spawn(async move {
             if let Err(error) = monitor.run().await {
@@ -151,20 +145,16 @@ impl Crew {
             }
         });
         for (queue, feed) in &self.feeds {
-            feed.start().await?;
-            self.engine.control.spawn(watch(
-                Arc::clone(&self.engine),
-                queue.clone(),
-                Arc::clone(feed),
-            ));
+            feed.start();
             let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
+            let recovery = recovery::watch(Arc::clone(&self.engine), queue.clone());
+            self.clockwork.push(self.engine.control.spawn(recovery));
         }
         let guard = guard_threads(Arc::clone(&self.engine), failed);
         self.clockwork.push(self.engine.control.spawn(guard));
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.clockwork.push(self.engine.control.spawn(divider));
-        Ok(())
     }
 
     /// Stops to reserve; running jobs go on.
@@ -173,18 +163,14 @@ impl Crew {
     }
 
     /// Jobs in hand over all queues.
-    pub(crate) async fn in_hand(&self) -> usize {
-        let mut jobs = 0;
-        for feed in self.feeds.values() {
-            jobs += feed.in_hand().await;
-        }
-        jobs
+    pub(crate) fn in_hand(&self) -> usize {
+        self.feeds.values().map(|feed| feed.in_hand()).sum()
     }
 
     /// Waits until no job is in hand, or until `deadline`; answers how many are left.
     pub(crate) async fn drained_by(&self, deadline: Instant) -> usize {
         loop {
-            let left = self.in_hand().await;
+            let left = self.in_hand();
             if left == 0 || Instant::now() >= deadline {
                 return left;
             }
@@ -198,9 +184,18 @@ impl Crew {
     }
 
     /// Closes the feeds; jobs must be settled before.
-    pub(crate) async fn close(self) {
+    pub(crate) fn close(self) {
         self.clockwork.iter().for_each(JoinHandle::abort);
-        futures::future::join_all(self.feeds.values().map(|feed| feed.close())).await;
+        self.feeds.values().for_each(|feed| feed.close());
+    }
+}
+
+fn serving(engine: &Engine, queue: &str) -> Serving {
+    Serving {
+        worker: engine.name.clone(),
+        lease: engine.config.worker.lease,
+        fair_share: engine.config.fair_share(queue),
+        fair_by: engine.config.worker.fair_by.clone(),
     }
 }
 
@@ -214,7 +209,7 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
             loads.push(Load {
                 weight: engine.config.queue_weight(queue),
                 max: engine.config.queue_slots(queue),
-                active: feed.in_hand().await,
+                active: feed.in_hand(),
                 granted: *granted,
             });
         }
@@ -251,24 +246,5 @@ async fn follow_pauses(queues: Queues, queue: String) {
     loop {
         let paused = queues.follow_pause(&queue).await.unwrap_or(false);
         tokio::time::sleep(if paused { FOLLOW_PAUSE_EVERY } else { LOOK_FOR_PAUSE_EVERY }).await;
-    }
-}
-
-/// Listens to what a feed tells beside its jobs.
-async fn watch(engine: Arc<Engine>, queue: String, feed: Arc<Feed>) {
-    let mut warned: Option<Instant> = None;
-    while let Some(event) = feed.next_event().await {
-        match event {
-            FeedEvent::FailedUnseen { id, error } => {
-                outcome::bury_unseen(&engine, &queue, &id, &error).await;
-            }
-            // An outage says so once in a while, not at every try.
-            FeedEvent::Trouble(error) => {
-                if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                    warned = Some(Instant::now());
-                    tracing::warn!(queue, error, "trouble with the queue; trying again");
-                }
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roadie_jobs::context::{FollowUp, Progress};
+use roadie_jobs::context::{ChildFailure, Children, FollowUp, Progress};
 use roadie_jobs::{Cancel, CancelReason, JobPort};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -15,13 +15,16 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 use super::attempt::Pulse;
 use super::patience::patiently;
+use crate::observe::metrics;
 use crate::queue::reserved::Reserved;
-use crate::queue::{NewJob, QueueError};
+use crate::queue::{NewJob, Parent, QueueError};
 
 /// Progress is published at most once in this time (four times a second), and at the end.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// A claim outlives a crash of its holder for long enough that the holder is recovered first.
 const CLAIM_LEASES: u32 = 4;
+
+const LOST: &str = "the lease was lost: another worker may hold this job";
 
 /// The engine's side of a [`roadie_jobs::JobContext`].
 pub(crate) struct Port {
@@ -126,13 +129,29 @@ async fn report(
         let publish = || reserved.publish(&progress.value, progress.mirror.as_ref());
         // The last one always arrives; of the others, the next one makes up for a lost one.
         let skips = || !done.is_cancelled() || cancel.reason() == Some(CancelReason::LeaseLost);
-        if let Err(error) = patiently(skips, publish).await {
-            tracing::debug!(%error, "progress not published");
+        match patiently(skips, publish).await {
+            Ok(true) => {}
+            Ok(false) => {
+                metrics::stale_result(reserved.queue());
+                cancel.cancel(CancelReason::LeaseLost);
+                return;
+            }
+            Err(error) => tracing::debug!(%error, "progress not published"),
         }
         tokio::select! {
             () = tokio::time::sleep(REPORT_EVERY) => {}
             () = done.cancelled() => {}
         }
+    }
+}
+
+fn follow_up(job: FollowUp) -> NewJob {
+    NewJob {
+        kind: job.kind,
+        payload: job.payload,
+        id: Some(job.id),
+        delay: job.delay,
+        ..NewJob::default()
     }
 }
 
@@ -158,7 +177,7 @@ impl JobPort for Port {
     async fn save_checkpoint(&self, checkpoint: Value) -> anyhow::Result<()> {
         self.pulse.beat();
         let held = self.patiently(|| self.reserved.save_checkpoint(&checkpoint)).await?;
-        anyhow::ensure!(held, "the lease was lost: another worker may hold this job");
+        anyhow::ensure!(held, LOST);
         Ok(())
     }
 
@@ -174,19 +193,35 @@ impl JobPort for Port {
     }
 
     async fn enqueue(&self, follow_up: FollowUp) -> anyhow::Result<()> {
-        let job = NewJob {
-            kind: follow_up.kind,
-            payload: follow_up.payload,
-            id: Some(follow_up.id),
-            delay: follow_up.delay,
-            ..NewJob::default()
-        };
+        let queue = follow_up.queue.clone();
+        let job = self::follow_up(follow_up);
         let queues = self.reserved.queues();
-        self.patiently(|| queues.add(&follow_up.queue, job.clone())).await?;
+        self.patiently(|| queues.add(&queue, job.clone())).await?;
         Ok(())
     }
 
+    async fn enqueue_child(&self, child: FollowUp, on_failure: ChildFailure) -> anyhow::Result<()> {
+        let parent = Parent {
+            queue: self.reserved.queue().to_owned(),
+            id: self.reserved.id().to_owned(),
+            fails: on_failure == ChildFailure::FailsParent,
+        };
+        let queue = child.queue.clone();
+        let job = NewJob { parent: Some(parent), ..follow_up(child) };
+        let queues = self.reserved.queues();
+        self.patiently(|| queues.add(&queue, job.clone())).await?;
+        Ok(())
+    }
+
+    async fn children(&self) -> anyhow::Result<Children> {
+        let (queue, id) = (self.reserved.queue(), self.reserved.id());
+        let queues = self.reserved.queues();
+        let (completed, failed) = self.patiently(|| queues.children(queue, id)).await?;
+        Ok(Children { completed, failed })
+    }
+
     async fn log(&self, line: &str) -> anyhow::Result<()> {
-        Ok(self.reserved.log(line).await?)
+        anyhow::ensure!(self.reserved.log(line).await?, LOST);
+        Ok(())
     }
 }

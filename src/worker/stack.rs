@@ -1,4 +1,4 @@
-//! The stack around every handler, outermost first: trace, lease, settle, stop, admission,
+//! The stack around every handler, outermost first: trace, lease, settle, schedule, stop, admission,
 //! deadline; innermost the handler itself, on threads of its own.
 //!
 //! No layer decides about retries; each passes an [`Outcome`] outwards.
@@ -13,6 +13,7 @@ use tracing::Instrument;
 
 use super::around::Inner;
 use super::attempt::Attempt;
+use super::patience::patiently;
 use super::{lease, panics};
 use crate::observe::metrics;
 use crate::outcome::{self, Outcome};
@@ -45,11 +46,27 @@ pub(crate) async fn hold_lease(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
 
 /// The outcome becomes a transition.
 pub(crate) async fn settle(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
-    let _running = metrics::job_started(attempt.reserved.queue(), attempt.kind_label());
+    let _running = (!attempt.is_canary())
+        .then(|| metrics::job_started(attempt.reserved.queue(), attempt.kind_label()));
     let outcome = rest.await;
     attempt.port.finish().await;
-    outcome::settle(&attempt, outcome.clone()).await;
-    outcome
+    outcome::settle(&attempt, outcome).await;
+    // Further out nobody asks for more than that it is done.
+    Outcome::Completed(serde_json::Value::Null)
+}
+
+/// A firing of a schedule adds the next one before it does anything else, so that the schedule goes on
+/// whatever becomes of this one.
+pub(crate) async fn schedule(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    if attempt.reserved.is_firing() {
+        let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
+        let stopped = || attempt.cancel.reason().is_some();
+        let added = patiently(stopped, || attempt.reserved.schedule_next(now)).await;
+        if let Err(error) = added {
+            tracing::warn!(%error, "next firing not added; whoever runs this job next will");
+        }
+    }
+    rest.await
 }
 
 /// A job that was asked to stop may reach a safe point, then it is cut off.
@@ -109,6 +126,12 @@ fn shown(limit: Duration) -> humantime::FormattedDuration {
 /// The handler, on the handlers' threads: one that never yields takes a thread with it, but
 /// neither its slot nor anybody's lease.
 pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible> {
+    if attempt.is_canary() {
+        return Ok(Outcome::Completed(serde_json::Value::Null));
+    }
+    if let Some(reason) = attempt.reserved.deferred_failure() {
+        return Ok(Outcome::Deferred(reason.to_owned()));
+    }
     let Some(entry) = &attempt.entry else {
         let known: Vec<&str> = attempt.engine.registry.entries().map(|e| e.kind).collect();
         return Ok(Outcome::Undecodable(format!(
@@ -125,10 +148,7 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
     );
     let running = match entry.run(attempt.reserved.payload(), cx) {
         Ok(running) => running,
-        Err(undecodable) => {
-            let told = not_json(&attempt).await.unwrap_or_else(|| undecodable.to_string());
-            return Ok(Outcome::Undecodable(told));
-        }
+        Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
     };
     let task = attempt.engine.handlers.spawn(panics::caught(running).in_current_span());
     Ok(match attempt.engine.stuck.watch(task).await {
@@ -137,15 +157,4 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         Ok(Err(panic)) => Outcome::Panicked(panic),
         Err(error) => Outcome::Panicked(error.to_string()),
     })
-}
-
-/// The crate reads a payload that is no JSON as null; the text itself says what is wrong with it.
-async fn not_json(attempt: &Attempt) -> Option<String> {
-    if !attempt.reserved.payload().is_null() {
-        return None;
-    }
-    let info = &attempt.info;
-    let raw = attempt.reserved.queues().raw_payload(&info.queue, &info.id).await?;
-    let error = serde_json::from_str::<serde_json::Value>(&raw).err()?;
-    Some(format!("the payload is not JSON: {error}"))
 }

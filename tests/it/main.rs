@@ -9,6 +9,7 @@
 mod support;
 
 mod backoff;
+mod children;
 mod cli;
 mod conformance;
 mod isolation;

@@ -17,7 +17,7 @@ const SCANS: &str = "photo-processing";
 const REHEARSALS: &str = "rehearsals";
 
 /// Everything that a dashboard may build on.
-const FAMILIES: [(&str, &str); 22] = [
+const FAMILIES: [(&str, &str); 23] = [
     ("bullmq_job_completed_total", "counter"),
     ("bullmq_job_count", "gauge"),
     ("bullmq_job_failed_total", "counter"),
@@ -33,6 +33,7 @@ const FAMILIES: [(&str, &str); 22] = [
     ("roadie_job_wait_seconds", "histogram"),
     ("roadie_jobs_active", "gauge"),
     ("roadie_jobs_finished_total", "counter"),
+    ("roadie_jobs_recovered_total", "counter"),
     ("roadie_jobs_started_total", "counter"),
     ("roadie_photos_scanned_total", "counter"),
     ("roadie_queue_jobs", "gauge"),

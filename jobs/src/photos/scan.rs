@@ -151,7 +151,7 @@ impl<'a> Scan<'a> {
         };
         let info = self.cx.info();
         let again = match error.decision() {
-            Decision::Stopped | Decision::Postpone { .. } => true,
+            Decision::Stopped | Decision::Postpone { .. } | Decision::AwaitChildren => true,
             Decision::Retry { .. } => info.attempt < info.max_attempts,
             Decision::Discard => false,
         };
