@@ -161,12 +161,21 @@ macro_rules! cases {
 cases!(
     application,
     backoff,
+    cleaning,
     controls,
+    deduplication,
     events,
+    flow_failures,
     flows,
+    getters,
+    limits,
+    metadata,
+    pause,
     payloads,
     producer,
     retention,
+    retries,
+    schedulers,
     thousand,
     together
 );

@@ -38,7 +38,7 @@ async function start(bench, path) {
   const [queue, events] = await Promise.all([
     bench.queue(name),
     bench.events(name),
-    bench.work({ worker: 'roadie', queue: name, settings }),
+    bench.work({ worker: 'roadie', queues: [name], settings }),
   ]);
   // Progress lies beside the queues, under the user alone.
   users += 1;

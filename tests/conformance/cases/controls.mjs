@@ -1,21 +1,6 @@
 // What a producer does to its jobs and its queue, beside adding.
 import assert from 'node:assert/strict';
-import { eventually } from '../harness/deadline.mjs';
-
-const ONCE = { attempts: 1 };
-const wish = (value, opts = {}) => ({ name: 'rehearse', data: { act: 'return', value }, opts: { ...ONCE, ...opts } });
-
-/** The order in which jobs were started. */
-const order = (events) => events.of('active').map((event) => event.jobId);
-
-/** A queue with one slot whose first job holds that slot until the controls have done their work. */
-async function held(bench) {
-  const { queue, events } = await bench.set({ slots: 1 });
-  const data = { act: 'steps', steps: 1, stepMs: 400 };
-  const holder = await queue.add('rehearse', data, ONCE);
-  await events.until('the slot is taken', () => events.of('active', holder.id).length > 0);
-  return { queue, events, holder };
-}
+import { ONCE, held, ids, returns, started } from '../harness/jobs.mjs';
 
 export const features = {
   'a job id that is added twice runs once': async (bench) => {
@@ -27,24 +12,8 @@ export const features = {
     await queue.add('rehearse', { act: 'return', value: 4 }, opts);
     const last = await queue.add('rehearse', { act: 'return' }, ONCE);
     await events.ended([last]);
-    assert.deepEqual(order(events), ['scan-7', last.id]);
+    assert.deepEqual(started(events), ['scan-7', last.id]);
     assert.equal((await queue.getJob('scan-7')).returnvalue, 1);
-  },
-
-  'deduplication by id holds until the job has ended': async (bench) => {
-    const { queue, events } = await bench.set();
-    const opts = { ...ONCE, deduplication: { id: 'user-7' } };
-    const data = { act: 'steps', steps: 1, stepMs: 200 };
-    const first = await queue.add('rehearse', data, opts);
-    assert.equal((await queue.add('rehearse', data, opts)).id, first.id);
-    await events.ended([first]);
-    const second = await queue.add('rehearse', { act: 'fail' }, opts);
-    assert.notEqual(second.id, first.id);
-    await events.ended([second]);
-    const third = await queue.add('rehearse', { act: 'return' }, opts);
-    assert.notEqual(third.id, second.id, 'a failed job frees its id too');
-    await events.ended([third]);
-    assert.deepEqual(order(events), [first.id, second.id, third.id]);
   },
 
   'lifo: the last one first': async (bench) => {
@@ -54,141 +23,138 @@ export const features = {
     const events = await bench.events();
     await bench.work({ slots: 1 });
     await events.ended(added);
-    assert.deepEqual(order(events), added.map((job) => job.id).reverse());
+    assert.deepEqual(started(events), added.map((job) => job.id).reverse());
   },
 
   'addBulk keeps the order': async (bench) => {
     const queue = await bench.queue();
-    const added = await queue.addBulk(Array.from({ length: 50 }, (_, i) => wish(i)));
+    const added = await queue.addBulk(Array.from({ length: 50 }, (_, i) => returns(i)));
     const events = await bench.events();
     await bench.work({ slots: 1 });
     await events.ended(added);
-    assert.deepEqual(order(events), added.map((job) => job.id));
+    assert.deepEqual(started(events), added.map((job) => job.id));
     const values = await Promise.all(added.map(async ({ id }) => (await queue.getJob(id)).returnvalue));
     assert.deepEqual(values, added.map((_, i) => i));
   },
 
-  'log lines of the producer stay on the job': async (bench) => {
-    const queue = await bench.queue();
-    const job = await queue.add('rehearse', { act: 'return', failures: 1 }, { attempts: 2 });
-    await job.log('asked for by user 7');
-    const events = await bench.events();
-    await bench.work();
-    await events.ended([job]);
-    const { logs, count } = await queue.getJobLogs(job.id);
-    assert.equal(logs[0], 'asked for by user 7');
-    assert.equal(count, logs.length);
-  },
-
-  'progress is on the job while it runs and after': async (bench) => {
-    const { queue, events } = await bench.set();
-    const data = { act: 'steps', steps: 3, stepMs: 300 };
-    const job = await queue.add('rehearse', data, ONCE);
-    await events.until('progress', () => events.of('progress', job.id).length > 0);
-    const running = await queue.getJob(job.id);
-    assert.equal(running.progress.of, 3);
-    await events.ended([job]);
-    assert.deepEqual((await queue.getJob(job.id)).progress, { step: 3, of: 3 });
-  },
-
-  'changePriority and promote move jobs that wait': async (bench) => {
+  'lifo: among prioritized jobs and those that came before': async (bench) => {
     const { queue, events, holder } = await held(bench);
-    const [last, plain, late] = await queue.addBulk([
-      wish('last', { priority: 9 }),
-      wish('plain', { priority: 5 }),
-      wish('late', { delay: 3_600_000, priority: 7 }),
+    const added = await queue.addBulk([
+      returns('first'),
+      returns('urgent', { priority: 1 }),
+      returns('last', { lifo: true }),
+      returns('very last', { lifo: true }),
     ]);
-    await last.changePriority({ priority: 1 });
-    await late.promote();
-    await events.ended([holder, last, plain, late]);
-    assert.deepEqual(order(events), [holder, last, plain, late].map((job) => job.id));
+    await events.ended([holder, ...added]);
+    const [first, urgent, last, veryLast] = added;
+    assert.deepEqual(started(events), ids([holder, veryLast, last, first, urgent]));
   },
 
-  'changeDelay brings a delayed job forward': async (bench) => {
+  'changePriority moves a job that waits: forward, back, and out of the priorities': async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const [nine, five, seven, plain] = await queue.addBulk([
+      returns('nine', { priority: 9 }),
+      returns('five', { priority: 5 }),
+      returns('seven', { priority: 7 }),
+      returns('plain'),
+    ]);
+    await nine.changePriority({ priority: 1 });
+    await plain.changePriority({ priority: 6 });
+    await seven.changePriority({ priority: 0 });
+    assert.equal(await seven.getState(), 'waiting');
+    await events.ended([holder, nine, five, seven, plain]);
+    assert.deepEqual(started(events), ids([holder, seven, nine, five, plain]));
+    assert.equal((await queue.getJob(plain.id)).priority, 6);
+  },
+
+  'changePriority with lifo: before the others of its priority': async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const added = await queue.addBulk([1, 2, 3].map((value) => returns(value, { priority: 4 })));
+    const [one, two, three] = added;
+    await three.changePriority({ priority: 4, lifo: true });
+    await events.ended([holder, ...added]);
+    assert.deepEqual(started(events), ids([holder, three, one, two]));
+  },
+
+  'changePriority of a delayed job counts when it is due': async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const late = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 100, priority: 9 });
+    const other = await queue.add('rehearse', { act: 'return' }, { ...ONCE, priority: 5 });
+    await late.changePriority({ priority: 1 });
+    await events.ended([holder, late, other]);
+    assert.deepEqual(started(events), ids([holder, late, other]));
+  },
+
+  'promote: a delayed job runs now': async (bench) => {
     const { queue, events } = await bench.set();
     const job = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 3_600_000 });
-    await job.changeDelay(50);
+    await job.promote();
     await events.ended([job]);
-    assert.equal(await job.getState(), 'completed');
+    const heard = events.seen.filter((event) => event.jobId === job.id);
+    assert.deepEqual(heard.map((event) => event.event), ['added', 'delayed', 'waiting', 'active', 'completed']);
+    assert.equal(heard[2].prev, 'delayed');
+    assert.equal((await queue.getJob(job.id)).delay, 0);
   },
 
-  'retry of a failed job runs it again': async (bench) => {
+  'promote: by its priority among those that wait': async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const [nine, late, plain] = await queue.addBulk([
+      returns('nine', { priority: 9 }),
+      returns('late', { delay: 3_600_000, priority: 7 }),
+      returns('plain late', { delay: 3_600_000 }),
+    ]);
+    await late.promote();
+    await plain.promote();
+    await events.ended([holder, nine, late, plain]);
+    assert.deepEqual(started(events), ids([holder, plain, late, nine]));
+  },
+
+  'promoteJobs: all delayed jobs run now': async (bench) => {
     const { queue, events } = await bench.set();
-    const job = await queue.add('rehearse', { act: 'return', value: 'at last', failures: 1 }, ONCE);
+    const wishes = Array.from({ length: 30 }, (_, i) => returns(i, { delay: 3_600_000 + i }));
+    const added = await queue.addBulk(wishes);
+    await queue.promoteJobs({ count: 10 });
+    await events.ended(added);
+    assert.equal(await queue.getDelayedCount(), 0);
+  },
+
+  'changeDelay: forward, and back again': async (bench) => {
+    const { queue, events } = await bench.set();
+    const soon = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 3_600_000 });
+    const late = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 100 });
+    await late.changeDelay(700);
+    const changed = Date.now();
+    await soon.changeDelay(50);
+    await events.ended([soon, late]);
+    assert.deepEqual(started(events), ids([soon, late]));
+    const { processedOn } = await queue.getJob(late.id);
+    assert.ok(processedOn >= changed + 690, `after ${processedOn - changed} ms`);
+  },
+
+  'a retry that a client makes wait longer or shorter': async (bench) => {
+    const { queue, events } = await bench.set();
+    const opts = { attempts: 2, backoff: 3_600_000 };
+    const job = await queue.add('rehearse', { act: 'return', value: 'done', failures: 1 }, opts);
+    await events.until('it rests', () => events.of('delayed', job.id).length > 0);
+    await (await queue.getJob(job.id)).promote();
     await events.ended([job]);
-    const failed = await queue.getJob(job.id);
-    assert.equal(await failed.getState(), 'failed');
-    await failed.retry();
-    await events.until('the job completes', () => events.of('completed', job.id).length > 0);
-    const ended = await queue.getJob(job.id);
-    assert.equal(ended.returnvalue, 'at last');
-    assert.equal(ended.attemptsMade, 2);
-    assert.equal(events.of('active', job.id).length, 2);
+    assert.equal((await queue.getJob(job.id)).returnvalue, 'done');
   },
 
-  'retryJobs brings back all failed jobs': async (bench) => {
-    const { queue, events } = await bench.set();
-    const data = { act: 'return', failures: 1 };
-    const added = await queue.addBulk(Array.from({ length: 20 }, () => ({ name: 'rehearse', data, opts: ONCE })));
-    await events.ended(added);
-    assert.equal(await queue.getFailedCount(), 20);
-    await queue.retryJobs();
-    await events.until('all complete', () => events.of('completed').length === 20);
-    assert.equal(await queue.getFailedCount(), 0);
-  },
-
-  'nothing starts while the queue is paused': async (bench) => {
-    const { queue, events } = await bench.set();
-    const before = await queue.add('rehearse', { act: 'return' }, ONCE);
-    await events.ended([before]);
-    await queue.pause();
-    const added = await queue.addBulk([wish(1), wish(2, { priority: 3 })]);
-    // Another queue of the same process shows that it looks for work meanwhile.
-    const other = await bench.queue('photo-processing');
-    const others = await bench.events('photo-processing');
-    const work = () => other.add('rehearse', { act: 'return' }, ONCE);
-    if (bench.worker === 'node') await bench.work({ queue: 'photo-processing' });
-    for (let i = 0; i < 5; i += 1) await others.ended([await work()]);
-    assert.equal(await queue.isPaused(), true);
-    assert.deepEqual(order(events), [before.id]);
-    await queue.resume();
-    await events.ended(added);
-    assert.equal(order(events).length, 3);
-  },
-
-  'what is retried while the queue is paused runs after the pause': async (bench) => {
-    const { queue, events } = await bench.set({ slots: 1, settings: { 'kinds.rehearse.timeout': '300ms' } });
-    const job = await queue.add('rehearse', { act: 'hang' }, { attempts: 2 });
-    await events.until('it runs', () => events.of('active', job.id).length > 0);
-    const waiting = await queue.add('rehearse', { act: 'return' }, ONCE);
-    await queue.pause();
-    await events.until('it is retried', () => events.of('waiting', job.id).length > 1);
-    await queue.resume();
-    await events.ended([job, waiting]);
-    assert.equal((await queue.getJob(job.id)).attemptsMade, 2);
-  },
-
-  'what becomes due while the queue is paused runs after the pause': async (bench) => {
-    const { queue, events } = await bench.set();
-    await queue.pause();
-    const added = await queue.addBulk([wish('waiting'), wish('due', { delay: 50 })]);
-    await events.until('it is due', () => events.of('waiting', added[1].id).length > 0);
-    // BullMQ 5 renames `wait` to `paused`, and back over whatever is in `wait` by then.
-    const redis = bench.raw();
-    const key = (part) => `${bench.prefix}:rehearsals:${part}`;
-    await eventually('it is where the client keeps the others', async () =>
-      (await redis.exists(key('paused'))) === 0 || (await redis.exists(key('wait'))) === 0);
-    await queue.resume();
-    await events.ended(added);
-    assert.equal(order(events).length, 2);
+  'data that a client changes while the job waits is what runs': async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const job = await queue.add('rehearse', { act: 'return', value: 'old' }, ONCE);
+    await job.updateData({ act: 'return', value: 'new' });
+    await events.ended([holder, job]);
+    assert.equal((await queue.getJob(job.id)).returnvalue, 'new');
   },
 
   'a job that is removed while it waits never runs': async (bench) => {
     const { queue, events, holder } = await held(bench);
-    const [gone, kept] = await queue.addBulk([wish('gone'), wish('kept')]);
+    const [gone, kept] = await queue.addBulk([returns('gone'), returns('kept')]);
     await gone.remove();
     await events.ended([holder, kept]);
-    assert.deepEqual(order(events), [holder.id, kept.id]);
+    assert.deepEqual(started(events), [holder.id, kept.id]);
     assert.equal(await queue.getJob(gone.id), undefined);
   },
 
@@ -199,19 +165,5 @@ export const features = {
     assert.equal((await queue.getJob(holder.id)).attemptsMade, 1);
     await holder.remove();
     assert.equal(await queue.getJob(holder.id), undefined);
-  },
-
-  'drain and obliterate leave nothing to do': async (bench) => {
-    const { queue, events, holder } = await held(bench);
-    await queue.addBulk([wish(1), wish(2, { priority: 1 }), wish(3, { delay: 60_000 })]);
-    await queue.drain(true);
-    await events.ended([holder]);
-    assert.deepEqual(order(events), [holder.id]);
-    await queue.obliterate();
-    const after = await queue.add('rehearse', { act: 'return', value: 'again' }, ONCE);
-    // Obliterating took the events along: ask the job itself.
-    const recorder = await bench.events();
-    await recorder.ended([after]);
-    assert.equal((await queue.getJob(after.id)).returnvalue, 'again');
   },
 };

@@ -1,82 +1,180 @@
-// Jobs that come from other jobs: children, schedules, the queue's own limits.
+// Jobs that wait for others.
 import assert from 'node:assert/strict';
+import { eventually } from '../harness/deadline.mjs';
+import { ids, node, plant, returns, started } from '../harness/jobs.mjs';
 
-const ONCE = { attempts: 1 };
-const child = (data, opts) => ({ name: 'rehearse', queueName: 'rehearsals', data, opts: { ...ONCE, ...opts } });
+const gives = (value, opts, children) => node({ act: 'return', value }, opts, children);
+const key = (bench, job, queue = 'rehearsals') => `${bench.prefix}:${queue}:${job.id}`;
 
-async function flow(bench, tree) {
+/** A flow in the queue `rehearsals`, and its end. */
+async function grown(bench, tree, options) {
   const { queue, events } = await bench.set();
-  const producer = new bench.bullmq.FlowProducer(bench.options());
-  bench.onClose(() => producer.close());
-  const node = await producer.add({ name: 'rehearse', queueName: 'rehearsals', opts: ONCE, ...tree });
-  return { queue, events, parent: node.job, children: node.children.map((one) => one.job) };
+  const jobs = await plant(bench, tree, options);
+  await events.ended(jobs);
+  return { queue, events, jobs, parent: await queue.getJob(jobs[0].id) };
 }
 
 export const features = {
   'a parent runs after its children and can read their values': async (bench) => {
-    const { queue, events, parent, children } = await flow(bench, {
-      data: { act: 'return', value: 'parent' },
-      children: [child({ act: 'return', value: 1 }), child({ act: 'return', value: 2, failures: 1 }, { attempts: 2 })],
+    const { events, jobs, parent } = await grown(
+      bench,
+      gives('parent', {}, [gives(1), node({ act: 'return', value: 2, failures: 1 }, { attempts: 2 })]),
+    );
+    assert.equal(started(events).at(-1), parent.id);
+    assert.equal(parent.returnvalue, 'parent');
+    const [, one, two] = jobs;
+    assert.deepEqual(await parent.getChildrenValues(), { [key(bench, one)]: 1, [key(bench, two)]: 2 });
+  },
+
+  'values of every JSON type reach the parent': async (bench) => {
+    const values = [null, 0, 'текст 🎸', '', [1, [2]], { a: { b: null } }, false];
+    const { jobs, parent } = await grown(bench, gives('parent', {}, values.map((value) => gives(value))));
+    const found = await parent.getChildrenValues();
+    values.forEach((value, i) => assert.deepEqual(found[key(bench, jobs[i + 1])], value));
+  },
+
+  'three generations run from the leaves to the root': async (bench) => {
+    const { events, jobs } = await grown(
+      bench,
+      gives('root', {}, [gives('left', {}, [gives('l1'), gives('l2')]), gives('right', {}, [gives('r1')])]),
+    );
+    const order = started(events);
+    const at = (i) => order.indexOf(jobs[i].id);
+    const [root, left, l1, l2, right, r1] = [0, 1, 2, 3, 4, 5].map(at);
+    assert.equal(root, 5);
+    assert.ok(left > l1 && left > l2 && right > r1, `${order}`);
+  },
+
+  'children in another queue': async (bench) => {
+    const other = 'photo-processing';
+    const [{ queue, events }, theirs] = await Promise.all([
+      bench.set({ queues: ['rehearsals', other] }),
+      bench.events(other),
+    ]);
+    const [parent, one, two] = await plant(
+      bench,
+      gives('parent', {}, [gives('there', { queueName: other }), gives('here')]),
+    );
+    await Promise.all([events.ended([parent, two]), theirs.ended([one])]);
+    assert.deepEqual(ids([one]), theirs.of('completed').map((event) => event.jobId));
+    assert.deepEqual(await (await queue.getJob(parent.id)).getChildrenValues(), {
+      [key(bench, one, other)]: 'there',
+      [key(bench, two)]: 'here',
     });
-    await events.ended([parent, ...children]);
-    assert.equal(events.of('active').at(-1).jobId, parent.id);
-    const ended = await queue.getJob(parent.id);
-    assert.equal(ended.returnvalue, 'parent');
-    assert.deepEqual(Object.values(await ended.getChildrenValues()).sort(), [1, 2]);
   },
 
-  'a child that fails fails its parent, when it says so': async (bench) => {
-    const { queue, events, parent, children } = await flow(bench, {
-      data: { act: 'return' },
-      children: [child({ act: 'discard', message: 'no' }, { failParentOnFailure: true })],
-    });
-    await events.ended([parent, ...children]);
-    const ended = await queue.getJob(parent.id);
-    assert.equal(await ended.getState(), 'failed');
-    assert.match(ended.failedReason, /child .* failed/);
-    assert.equal(events.of('completed', parent.id).length, 0);
-  },
-
-  'a child that fails is ignored by its parent, when it says so': async (bench) => {
-    const { queue, events, parent, children } = await flow(bench, {
-      data: { act: 'return', value: 'all the same' },
-      children: [child({ act: 'discard' }, { ignoreDependencyOnFailure: true })],
-    });
-    await events.ended([parent, ...children]);
-    assert.equal((await queue.getJob(parent.id)).returnvalue, 'all the same');
-  },
-
-  'a schedule goes on as long as its jobs are run': async (bench) => {
-    const { queue, events } = await bench.set();
-    const template = { name: 'rehearse', data: { act: 'return', value: 'tick' }, opts: ONCE };
-    await queue.upsertJobScheduler('ticks', { every: 200, limit: 3 }, template);
-    await events.until('three runs', () => events.of('completed').length >= 3);
-    const runs = events.of('completed');
-    assert.equal(new Set(runs.map((run) => run.jobId)).size, runs.length);
-    assert.ok(runs.every((run) => run.returnvalue === 'tick'));
-    const active = events.of('active').map((event) => event.at);
-    assert.ok(active[2] - active[0] >= 200, `active at ${active}`);
-  },
-
-  'the concurrency that a client sets for the queue holds': async (bench) => {
-    const { queue, events } = await bench.set();
-    await queue.setGlobalConcurrency(1);
-    const data = { act: 'steps', steps: 1, stepMs: 60 };
-    const added = await queue.addBulk(Array.from({ length: 5 }, () => ({ name: 'rehearse', data, opts: ONCE })));
-    await events.ended(added);
-    const heard = events.seen.map((event) => event.event).filter((name) => /^(active|completed)$/.test(name));
-    assert.deepEqual(heard, Array.from({ length: 5 }, () => ['active', 'completed']).flat());
-  },
-
-  'the rate that a client sets for the queue holds': async (bench) => {
+  'a parent waits for its children in its own state': async (bench) => {
     const queue = await bench.queue();
-    await queue.setGlobalRateLimit(2, 300);
-    const added = await queue.addBulk(Array.from({ length: 6 }, () => child({ act: 'return' })));
     const events = await bench.events();
+    const [parent, child] = await plant(bench, gives('parent', {}, [gives('child')]));
+    assert.equal(await parent.getState(), 'waiting-children');
+    assert.equal((await queue.getJobCounts('waiting-children'))['waiting-children'], 1);
+    assert.equal(await child.getState(), 'waiting');
     await bench.work();
-    await events.ended(added);
-    const active = events.of('active').map((event) => event.at);
-    assert.ok(active[5] - active[0] >= 550, `active at ${active.map((at) => at - active[0])}`);
-    assert.ok(active[5] - active[0] < 5_000, `active at ${active.map((at) => at - active[0])}`);
+    await events.ended([parent, child]);
+    const heard = events.seen.filter((event) => event.jobId === parent.id);
+    const names = heard.map((event) => event.event);
+    assert.deepEqual(names, ['added', 'waiting-children', 'waiting', 'active', 'completed']);
+    assert.equal(heard[2].prev, 'waiting-children');
+    assert.equal((await queue.getJobCounts('waiting-children'))['waiting-children'], 0);
+  },
+
+  'dependencies can be counted and listed, before and after': async (bench) => {
+    const queue = await bench.queue();
+    const events = await bench.events();
+    const [parent, ...children] = await plant(bench, gives('parent', {}, [gives(1), gives(2), gives(3)]));
+    const before = await parent.getDependencies();
+    assert.deepEqual([...before.unprocessed].sort(), children.map((child) => key(bench, child)).sort());
+    await bench.work();
+    await events.ended([parent, ...children]);
+    const counts = await parent.getDependenciesCount();
+    assert.deepEqual({ ...counts }, { processed: 3, unprocessed: 0, failed: 0, ignored: 0 });
+    const { processed } = await (await queue.getJob(parent.id)).getDependencies();
+    assert.deepEqual(Object.values(processed).sort(), [1, 2, 3]);
+  },
+
+  'options of a parent hold when its children are done': async (bench) => {
+    const queue = await bench.queue();
+    const events = await bench.events();
+    const plain = await queue.addBulk([returns('a', { priority: 3 }), returns('b', { priority: 5 })]);
+    const [parent, child] = await plant(
+      bench,
+      node({ act: 'return', failures: 1 }, { attempts: 2, priority: 4 }, [gives('child')]),
+    );
+    await bench.work({ slots: 1 });
+    await events.ended([parent, child, ...plain]);
+    // The child has no priority, so it is first; the retry goes behind those of its own priority.
+    assert.deepEqual(started(events), [child.id, plain[0].id, parent.id, parent.id, plain[1].id]);
+    assert.equal((await queue.getJob(parent.id)).attemptsMade, 2);
+  },
+
+  'a delayed parent waits for its delay, too': async (bench) => {
+    const { parent } = await grown(bench, gives('parent', { delay: 400 }, [gives('child')]));
+    const waited = parent.processedOn - parent.timestamp;
+    assert.ok(waited >= 399, `started after ${waited} ms`);
+  },
+
+  'a child that is added to a waiting parent is waited for': async (bench) => {
+    const queue = await bench.queue();
+    const events = await bench.events();
+    const [parent, first] = await plant(bench, gives('parent', {}, [gives('first', { delay: 300 })]));
+    const opts = { attempts: 1, delay: 600, parent: { id: parent.id, queue: queue.qualifiedName } };
+    const second = await queue.add('rehearse', { act: 'return', value: 'second' }, opts);
+    await bench.work();
+    await events.ended([parent, first, second]);
+    assert.deepEqual(started(events), [first.id, second.id, parent.id]);
+    const values = await (await queue.getJob(parent.id)).getChildrenValues();
+    assert.deepEqual(Object.values(values).sort(), ['first', 'second']);
+  },
+
+  'a child that is not kept has still told its parent': async (bench) => {
+    const tree = gives('parent', {}, [gives('gone', { removeOnComplete: true }), gives('kept')]);
+    const { queue, jobs, parent } = await grown(bench, tree);
+    assert.equal(await queue.getJob(jobs[1].id), undefined);
+    assert.deepEqual(Object.values(await parent.getChildrenValues()).sort(), ['gone', 'kept']);
+  },
+
+  'a child that is removed is waited for no longer': async (bench) => {
+    const { queue, events } = await bench.set();
+    const [parent, child, late] = await plant(
+      bench,
+      gives('parent', {}, [gives('child'), gives('late', { delay: 3_600_000 })]),
+    );
+    await events.until('the child is done', () => events.of('completed', child.id).length > 0);
+    assert.equal(await parent.getState(), 'waiting-children');
+    await late.remove();
+    await events.ended([parent]);
+    assert.deepEqual(Object.values(await (await queue.getJob(parent.id)).getChildrenValues()), ['child']);
+  },
+
+  'a hundred flows at once, each in its order': async (bench) => {
+    const { queue, events } = await bench.set();
+    const producer = new bench.bullmq.FlowProducer(bench.options());
+    bench.onClose(() => producer.close());
+    const trees = Array.from({ length: 100 }, (_, i) => gives(i, {}, [gives(`${i} a`), gives(`${i} b`)]));
+    const flows = await producer.addBulk(trees);
+    const jobs = flows.flatMap(({ job, children }) => [...children.map((child) => child.job), job]);
+    await events.ended(jobs);
+    const order = started(events);
+    for (const [i, { job, children }] of flows.entries()) {
+      const places = children.map((child) => order.indexOf(child.job.id));
+      assert.ok(order.indexOf(job.id) > Math.max(...places), `flow ${i}`);
+    }
+    const counts = await queue.getJobCounts();
+    assert.equal(counts.completed, 300);
+    assert.equal(counts['waiting-children'], 0);
+  },
+
+  'a finished parent that is retried runs again with its values': async (bench) => {
+    const { queue, events } = await bench.set();
+    const [parent, child] = await plant(bench, node({ act: 'return', failures: 1 }, {}, [gives('child')]));
+    await events.ended([parent, child]);
+    const failed = await queue.getJob(parent.id);
+    assert.equal(await failed.getState(), 'failed');
+    await failed.retry();
+    await events.until('the parent completes', () => events.of('completed', parent.id).length > 0);
+    assert.deepEqual(Object.values(await failed.getChildrenValues()), ['child']);
+    assert.equal(events.of('active', child.id).length, 1);
+    await eventually('nothing is left to do', async () => (await queue.count()) === 0);
   },
 };

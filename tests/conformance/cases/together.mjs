@@ -25,13 +25,13 @@ async function handOver(bench, first, second) {
 }
 
 export const features = {
-  '500 jobs run once each, and both do some': async (bench) => {
+  '300 jobs run once each, and both do some': async (bench) => {
     const queue = await bench.queue();
     const events = await bench.events();
-    const wishes = Array.from({ length: 500 }, (_, i) => ({
+    const wishes = Array.from({ length: 300 }, (_, i) => ({
       name: 'rehearse',
-      // Each takes a little, so that neither worker is done before the other has begun.
-      data: i % 5 === 0 ? { act: 'steps', steps: 1, stepMs: 20 } : { act: 'return', value: i },
+      // Each takes a while, so that neither worker is done before the other has begun.
+      data: { act: 'steps', steps: 1, stepMs: 30 + (i % 5) },
       opts: { attempts: 1, priority: i % 3, delay: i % 10 === 0 ? 100 : 0 },
     }));
     await Promise.all([bench.work({ slots: 4 }), bench.work({ worker: OTHER[bench.worker], slots: 4 })]);
@@ -42,12 +42,12 @@ export const features = {
       const job = await queue.getJob(id);
       const who = job.processedBy === 'node' ? 'node' : 'roadie';
       by[who] = (by[who] ?? 0) + 1;
-      assert.deepEqual(job.returnvalue, i % 5 === 0 ? { steps: 1, resumedAt: 0 } : i);
+      assert.deepEqual(job.returnvalue, { steps: 1, resumedAt: 0 });
       assert.equal(job.attemptsStarted, 1, `job ${i}`);
       assert.equal(events.of('active', id).length, 1, `job ${i}`);
       assert.equal(events.of('completed', id).length, 1, `job ${i}`);
     }
-    assert.ok(by.node > 20 && by.roadie > 20, JSON.stringify(by));
+    assert.ok(by.node > 10 && by.roadie > 10, JSON.stringify(by));
     bench.note(`roadie ${by.roadie}, BullMQ ${by.node}`);
   },
 

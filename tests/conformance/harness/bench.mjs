@@ -51,8 +51,8 @@ export class Bench {
   }
 
   /** Starts the worker under test, or the named one; resolves when it serves. */
-  async work({ worker = this.worker, queue = 'rehearsals', ...options } = {}) {
-    const started = await WORKERS[worker](this, { queue, ...options });
+  async work({ worker = this.worker, queues = ['rehearsals'], ...options } = {}) {
+    const started = await WORKERS[worker](this, { queues, ...options });
     let stopping;
     const stop = () => (stopping ??= started.stop());
     this.onClose(stop);

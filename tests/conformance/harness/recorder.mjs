@@ -4,6 +4,7 @@ import { within } from './deadline.mjs';
 const EVENTS = [
   ...['added', 'waiting', 'active', 'progress', 'completed', 'failed', 'retries-exhausted'],
   ...['delayed', 'drained', 'paused', 'resumed', 'removed', 'deduplicated', 'duplicated', 'stalled'],
+  ...['waiting-children', 'cleaned'],
 ];
 
 export class Recorder {

@@ -23,12 +23,11 @@ export function roadie(bench, args) {
   return child;
 }
 
-export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit = 0 }) {
+export async function startRoadie(bench, { queues, slots = 8, settings = {}, exit = 0 }) {
   const own = {
     'worker.rehearsals': 'true',
     'worker.grace_period': '10s',
-    'queues.photo-processing.weight': 1,
-    [`queues.${queue}.slots`]: slots,
+    ...Object.fromEntries(queues.map((queue) => [`queues.${queue}.slots`, slots])),
     ...settings,
   };
   const flags = Object.entries(own).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
@@ -47,15 +46,12 @@ export async function startRoadie(bench, { queue, slots = 8, settings = {}, exit
   };
 }
 
-export async function startNode(bench, { queue, slots = 8 }) {
-  const worker = new bench.bullmq.Worker(queue, rehearse(bench.bullmq), {
-    ...bench.options(),
-    name: 'node',
-    concurrency: slots,
-  });
-  worker.on('error', (error) => bench.note(`worker: ${error.message}`));
-  await worker.waitUntilReady();
-  return { stop: () => worker.close() };
+export async function startNode(bench, { queues, slots = 8 }) {
+  const options = { ...bench.options(), name: 'node', concurrency: slots };
+  const workers = queues.map((queue) => new bench.bullmq.Worker(queue, rehearse(bench.bullmq), options));
+  for (const worker of workers) worker.on('error', (error) => bench.note(`worker: ${error.message}`));
+  await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+  return { stop: () => Promise.all(workers.map((worker) => worker.close())) };
 }
 
 export const WORKERS = { roadie: startRoadie, node: startNode };
