@@ -30,6 +30,8 @@ pub struct JobInfo {
     pub attempt: u32,
     /// Executions before it becomes a dead letter.
     pub max_attempts: u32,
+    /// The producer's trace context, a W3C `traceparent`; follow-ups inherit it.
+    pub trace: Option<String>,
 }
 
 /// Why a running job is asked to stop.

@@ -83,6 +83,14 @@ impl Config {
             faults.need(queue.weight != Some(0), || {
                 format!("queues.{name}.weight must be at least 1")
             });
+            faults.need(queue.fair_share.is_none_or(|share| share > 0.0 && share <= 1.0), || {
+                format!("queues.{name}.fair_share must be above 0 and at most 1")
+            });
+            for (user, weight) in &queue.user_weights {
+                faults.need((0.01..=100.0).contains(weight), || {
+                    format!("queues.{name}.user_weights.{user} must be between 0.01 and 100")
+                });
+            }
         }
     }
 

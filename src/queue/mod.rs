@@ -135,6 +135,8 @@ pub struct NewJob {
     pub attempts: Option<u32>,
     /// The job that waits for it.
     pub parent: Option<Parent>,
+    /// The trace that it belongs to, as BullMQ's telemetry writes it.
+    pub telemetry: Option<String>,
 }
 
 /// A job that waits for another one.
@@ -224,7 +226,30 @@ impl Queues {
             .options(options)
             .await
             .map_err(|e| step("add a job", queue, e))?;
+        if let Some(telemetry) = job.telemetry {
+            self.attach_telemetry(queue, added.id(), &telemetry).await?;
+        }
         Ok(added.id().to_owned())
+    }
+
+    /// The crate does not write a trace context.
+    async fn attach_telemetry(
+        &self,
+        queue: &str,
+        id: &str,
+        telemetry: &str,
+    ) -> Result<(), QueueError> {
+        let options: Option<String> = redis::cmd("HGET")
+            .arg(self.job_key(queue, id))
+            .arg("opts")
+            .query_async(&mut self.redis())
+            .await
+            .map_err(|source| QueueError::Redis { step: "attach a trace context", source })?;
+        let options = options.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        // Done and removed already, perhaps.
+        let Some(Value::Object(mut options)) = options else { return Ok(()) };
+        options.insert("tm".to_owned(), telemetry.into());
+        self.set_options(queue, id, &Value::Object(options)).await
     }
 
     /// A queue that must exist: opening one creates it, and looking should not.

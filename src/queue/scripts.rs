@@ -1,5 +1,6 @@
 //! Typed calls of our Lua scripts; their files say what they take and return.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ script!(NEXT_FIRING, "scripts/common.lua", "scripts/next_firing.lua");
 script!(TAKE, "scripts/common.lua", "scripts/take.lua");
 script!(NOTE_FAILURE, "scripts/note_failure.lua");
 script!(SAVE_CHECKPOINT, "scripts/save_checkpoint.lua");
+script!(SET_OPTIONS, "scripts/set_options.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(UNCLAIM, "scripts/unclaim.lua");
 script!(FOLLOW_PAUSE, "scripts/follow_pause.lua");
@@ -217,6 +219,21 @@ impl Queues {
         Ok(answers.into_iter().map(told).collect())
     }
 
+    /// Replaces the weights of a fair queue's users.
+    pub async fn set_user_weights(
+        &self,
+        queue: &str,
+        weights: &BTreeMap<String, f64>,
+    ) -> Result<(), QueueError> {
+        let key = format!("{}:roadie:weights", self.base(queue));
+        let mut pipe = redis::pipe();
+        pipe.atomic().del(&key);
+        for (user, weight) in weights {
+            pipe.hset(&key, user, *weight);
+        }
+        pipe.exec_async(&mut self.redis()).await.map_err(failed("set the users' weights"))
+    }
+
     /// Looks at up to `most` active jobs of a queue, and puts those back that nobody holds.
     pub async fn recover(
         &self,
@@ -333,6 +350,22 @@ impl Queues {
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("add the next job of a schedule"))
+    }
+
+    /// Replaces the options of a job that is still there.
+    pub(super) async fn set_options(
+        &self,
+        queue: &str,
+        id: &str,
+        options: &serde_json::Value,
+    ) -> Result<(), QueueError> {
+        SET_OPTIONS
+            .key(self.job_key(queue, id))
+            .arg(options.to_string())
+            .invoke_async::<i64>(&mut self.redis())
+            .await
+            .map(drop)
+            .map_err(failed("set a job's options"))
     }
 
     /// Takes one job, wherever it waits; none when it does not.

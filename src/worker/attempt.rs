@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::port::Port;
+use super::trace_context;
 use crate::queue::CANARY;
 use crate::queue::reserved::Reserved;
 
@@ -45,6 +46,7 @@ impl Attempt {
             max_attempts: reserved
                 .attempts_asked()
                 .unwrap_or_else(|| engine.config.attempts(reserved.kind(), declared)),
+            trace: reserved.telemetry().and_then(trace_context::traceparent),
         };
         Self { reserved, entry, info, cancel, port, engine }
     }

@@ -5,6 +5,7 @@
 //! - [`attempt`], [`port`]: one attempt, and what the engine does for it; [`patience`]: outages;
 //! - [`lease`]: keeps a running job ours; [`recovery`]: jobs whose worker is gone; [`panics`]: a handler's panic as an outcome; [`stuck`]:
 //!   handlers that cannot be cut off;
+//! - [`trace_context`]: the producer's trace;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
 
 mod around;
@@ -19,6 +20,7 @@ mod shares;
 pub(crate) mod slots;
 mod stack;
 pub(crate) mod stuck;
+mod trace_context;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -148,6 +150,8 @@ impl Crew {
             feed.start();
             let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
+            let weights = set_user_weights(Arc::clone(&self.engine), queue.clone());
+            self.clockwork.push(self.engine.control.spawn(weights));
             let recovery = recovery::watch(Arc::clone(&self.engine), queue.clone());
             self.clockwork.push(self.engine.control.spawn(recovery));
         }
@@ -197,6 +201,16 @@ fn serving(engine: &Engine, queue: &str) -> Serving {
         fair_share: engine.config.fair_share(queue),
         fair_by: engine.config.worker.fair_by.clone(),
     }
+}
+
+/// The weights of a fair queue's users lie in Redis, where turns are dealt.
+async fn set_user_weights(engine: Arc<Engine>, queue: String) {
+    let Some(settings) = engine.config.queues.get(&queue).filter(|queue| queue.fair) else {
+        return;
+    };
+    let set = || engine.queues.set_user_weights(&queue, &settings.user_weights);
+    // Tried until it succeeds, or the process ends.
+    let _ = patience::patiently(|| false, set).await;
 }
 
 /// Divides the slots between the queues, again and again.

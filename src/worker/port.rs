@@ -99,6 +99,17 @@ impl Port {
         format!("{}/{}", self.reserved.queue(), self.reserved.id())
     }
 
+    fn follow_up(&self, job: FollowUp) -> NewJob {
+        NewJob {
+            kind: job.kind,
+            payload: job.payload,
+            id: Some(job.id),
+            delay: job.delay,
+            telemetry: self.reserved.telemetry().map(str::to_owned),
+            ..NewJob::default()
+        }
+    }
+
     /// Repeats an operation while Redis does not answer, until the job is asked to stop.
     async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
         &self,
@@ -145,16 +156,6 @@ async fn report(
     }
 }
 
-fn follow_up(job: FollowUp) -> NewJob {
-    NewJob {
-        kind: job.kind,
-        payload: job.payload,
-        id: Some(job.id),
-        delay: job.delay,
-        ..NewJob::default()
-    }
-}
-
 #[async_trait]
 impl JobPort for Port {
     fn report(&self, progress: Progress) {
@@ -194,7 +195,7 @@ impl JobPort for Port {
 
     async fn enqueue(&self, follow_up: FollowUp) -> anyhow::Result<()> {
         let queue = follow_up.queue.clone();
-        let job = self::follow_up(follow_up);
+        let job = self.follow_up(follow_up);
         let queues = self.reserved.queues();
         self.patiently(|| queues.add(&queue, job.clone())).await?;
         Ok(())
@@ -207,7 +208,7 @@ impl JobPort for Port {
             fails: on_failure == ChildFailure::FailsParent,
         };
         let queue = child.queue.clone();
-        let job = NewJob { parent: Some(parent), ..follow_up(child) };
+        let job = NewJob { parent: Some(parent), ..self.follow_up(child) };
         let queues = self.reserved.queues();
         self.patiently(|| queues.add(&queue, job.clone())).await?;
         Ok(())

@@ -14,7 +14,7 @@ use tracing::Instrument;
 use super::around::Inner;
 use super::attempt::Attempt;
 use super::patience::patiently;
-use super::{lease, panics};
+use super::{lease, panics, trace_context};
 use crate::observe::metrics;
 use crate::outcome::{self, Outcome};
 
@@ -26,7 +26,12 @@ pub(crate) async fn trace(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
         job.kind = %attempt.info.kind,
         job.queue = %attempt.info.queue,
         job.attempt = attempt.info.attempt,
+        trace.id = tracing::field::Empty,
+        trace.parent = tracing::field::Empty,
     );
+    if let Some(context) = attempt.info.trace.as_deref().and_then(trace_context::parse) {
+        span.record("trace.id", context.trace).record("trace.parent", context.span);
+    }
     rest.instrument(span).await
 }
 

@@ -1,5 +1,6 @@
 //! A handler adds jobs, waits for them without holding a slot, and goes on with what they answered.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -10,6 +11,9 @@ use serde_json::{Value, json};
 use crate::support::play::{PLAYS, call, part};
 use crate::support::stage::Stage;
 use crate::support::worker::Worker;
+
+/// The part that adds itself.
+static PART: OnceLock<String> = OnceLock::new();
 
 async fn add(cx: &JobContext, name: &str, payload: Value, failure: ChildFailure) {
     let child = FollowUp {
@@ -86,5 +90,31 @@ async fn a_job_cannot_complete_before_its_children() {
     let id = stage.add_with(PLAYS, "play", call(&parent, 0), only).await;
     let job = stage.failed(PLAYS, &id).await;
     assert!(job.failed_reason().contains("children"), "{}", job.failed_reason());
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_and_its_follow_ups_belong_to_the_trace_of_their_producer() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let stage = need!(Stage::new()).with_plays(1);
+    let traced = part(|cx, line| async move {
+        if line == 0 && cx.children().await?.completed.is_empty() {
+            add(&cx, "next", call(PART.get().unwrap(), 1), ChildFailure::IsTold).await;
+            return Err(JobError::await_children());
+        }
+        Ok(json!(cx.info().trace))
+    });
+    PART.set(traced.clone()).unwrap();
+    let queues = stage.queues().await;
+    let job = roadie::queue::NewJob {
+        kind: "play".to_owned(),
+        payload: call(&traced, 0),
+        telemetry: Some(json!({ "traceparent": TRACE }).to_string()),
+        ..Default::default()
+    };
+    let id = queues.add(PLAYS, job).await.unwrap();
+    let worker = Worker::start(&stage).await;
+    let child = stage.completed(PLAYS, &format!("{id}-next")).await;
+    assert_eq!(child.returnvalue(), format!("\"{TRACE}\""));
     worker.stop().await;
 }
