@@ -100,16 +100,6 @@ export const features = {
     assert.deepEqual(prev, ['delayed', 'waiting', 'delayed', 'waiting', 'active']);
   },
 
-  'workers of the queue are listed': async (bench) => {
-    const { queue } = await bench.set();
-    const workers = await eventually('a worker', async () => {
-      const found = await queue.getWorkers();
-      return found.length > 0 && found;
-    });
-    assert.equal(workers[0].name, 'rehearsals');
-    assert.equal(await queue.getWorkersCount(), workers.length);
-  },
-
   'counts for Prometheus': async (bench) => {
     const { queue } = await zoo(bench);
     const text = await queue.exportPrometheusMetrics();

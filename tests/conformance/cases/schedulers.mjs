@@ -158,6 +158,16 @@ export const features = {
     await events.until('three fail', () => events.of('failed').length === 3);
   },
 
+  'a job of a schedule that is retried plans one next job': async (bench) => {
+    const { queue, events } = await bench.set();
+    const template = { name: 'rehearse', data: { act: 'return', failures: 1 }, opts: { attempts: 2, backoff: 50 } };
+    await queue.upsertJobScheduler('ticks', { every: 400, limit: 2 }, template);
+    await runs(events, 2, 500);
+    const order = started(events);
+    assert.equal(order.length, 4, `${order}`);
+    assert.equal(new Set(order).size, 2);
+  },
+
   'a new template and a new pace count from the next job on': async (bench) => {
     const { queue, events } = await bench.set();
     await queue.upsertJobScheduler('ticks', { every: 3_600_000 }, TICK);
@@ -165,6 +175,21 @@ export const features = {
     await queue.upsertJobScheduler('ticks', { every: 100, limit: 3 }, returns('tock'));
     await events.until('new ones', () => events.of('completed').filter((run) => run.returnvalue === 'tock').length >= 2);
     assert.equal(await queue.getJobSchedulersCount(), 1);
+  },
+
+  'the template is on every job: options, data, telemetry': async (bench) => {
+    const { queue, events } = await bench.set();
+    const opts = { ...ONCE, priority: 7, removeOnComplete: 10, keepLogs: 3, telemetry: { metadata: 'trace-1' } };
+    const template = { name: 'rehearse', data: { act: 'return', value: { текст: '🎸' } }, opts };
+    await queue.upsertJobScheduler('ticks', { every: 100, limit: 3 }, template);
+    await runs(events, 3);
+    for (const id of started(events)) {
+      const job = await queue.getJob(id);
+      assert.deepEqual(job.returnvalue, { текст: '🎸' });
+      assert.equal(job.priority, 7);
+      assert.equal(job.repeatJobKey, 'ticks');
+      assert.deepEqual({ ...job.opts, ...opts }, job.opts, JSON.stringify(job.opts));
+    }
   },
 
   'what a client asks about a schedule is true while it runs': async (bench) => {
