@@ -49,7 +49,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
 async fn redis(config: &Config) -> Result<String, String> {
     let queues = open_queues(config).await.map_err(|e| one_line(e.chain()))?;
     let rtt = crate::queue::ping(&queues).await.map_err(|e| error_line(&e))?;
-    Ok(format!("{}, {} µs a round trip", redact_url(config.redis.url.reveal()), rtt.as_micros()))
+    Ok(format!("{}, {} µs a round trip", crate::queue::place(&config.redis), rtt.as_micros()))
 }
 
 async fn database(config: &Config) -> Result<String, String> {

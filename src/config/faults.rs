@@ -22,7 +22,7 @@ impl Config {
         faults.bound("database.pool_size", self.database.pool_size as usize, 1);
         faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
         faults.need(self.photos.max_pixels > 0, || "photos.max_pixels must be at least 1".into());
-        faults.need(!self.redis.prefix.is_empty(), || "redis.prefix must not be empty".into());
+        self.redis_faults(&mut faults);
         let keys = [&self.objects.access_key_id, &self.objects.secret_access_key];
         faults.need(
             self.objects.endpoint.is_empty() || keys.iter().all(|key| !key.is_empty()),
@@ -44,6 +44,47 @@ impl Config {
                 format!("kinds.{kind} is configured, but there is no such kind; there are: {known}")
             })
             .collect()
+    }
+
+    fn redis_faults(&self, faults: &mut Faults) {
+        let redis = &self.redis;
+        faults.need(!redis.prefix.is_empty(), || "redis.prefix must not be empty".into());
+        faults.need(redis.cluster_nodes.is_empty() || has_hash_tag(&redis.prefix), || {
+            format!(
+                "redis.cluster_nodes is set, so redis.prefix must hold a hash tag, such as \"{{bull}}\"; \
+                 it is \"{}\", and the keys of one queue would lie on several nodes",
+                redis.prefix
+            )
+        });
+        let nodes = redis.cluster_nodes.iter().map(|node| ("redis.cluster_nodes", node));
+        for (key, node) in nodes.chain(redis.sentinels.iter().map(|node| ("redis.sentinels", node)))
+        {
+            // What stands before an `@` may be a password.
+            let shown = node.rsplit('@').next().unwrap_or_default();
+            faults.need(is_node(node), || format!("{key}: `{shown}` is not host:port"));
+        }
+        faults.need(redis.sentinels.is_empty() || redis.cluster_nodes.is_empty(), || {
+            "redis.sentinels and redis.cluster_nodes are both set; it is one or the other".into()
+        });
+        faults.need(redis.sentinels.is_empty() || !redis.sentinel_master.is_empty(), || {
+            "redis.sentinels is set, but redis.sentinel_master is not".into()
+        });
+        let own = [&redis.cert_file, &redis.key_file].map(|file| !file.as_os_str().is_empty());
+        faults.need(own[0] == own[1], || {
+            "redis.cert_file and redis.key_file belong together; one of them is not set".into()
+        });
+        let files = own[0] || !redis.ca_file.as_os_str().is_empty();
+        faults.need(!files || redis.url.reveal().starts_with("rediss://"), || {
+            "redis.ca_file or redis.cert_file is set, but redis.url does not begin with rediss:// (TLS)"
+                .into()
+        });
+        for (key, duration) in [
+            ("redis.connect_timeout", redis.connect_timeout),
+            ("redis.answer_timeout", redis.answer_timeout),
+        ] {
+            faults.need(!duration.is_zero(), || format!("{key} must not be 0"));
+            faults.within(key, duration);
+        }
     }
 
     fn worker_faults(&self, faults: &mut Faults) {
@@ -120,6 +161,23 @@ impl Config {
             }
         }
     }
+}
+
+/// What Redis Cluster hashes instead of the whole key.
+fn has_hash_tag(prefix: &str) -> bool {
+    prefix
+        .split_once('{')
+        .and_then(|(_, rest)| rest.split_once('}'))
+        .is_some_and(|(tag, _)| !tag.is_empty())
+}
+
+/// `host:port`, perhaps behind a scheme. Credentials have a place of their own, which does not print.
+fn is_node(node: &str) -> bool {
+    let node = node.rsplit_once("://").map_or(node, |(_, node)| node);
+    let port = node.rsplit_once(':').and_then(|(host, port)| {
+        (!host.is_empty() && !host.contains(['@', '/'])).then(|| port.parse::<u16>().ok())?
+    });
+    port.is_some_and(|port| port > 0)
 }
 
 #[derive(Default)]

@@ -56,10 +56,32 @@ pub struct Config {
 pub struct Redis {
     /// Address with credentials.
     pub url: Secret,
+    /// Sentinels, as `host:port`; empty: a single server or a Cluster.
+    pub sentinels: Vec<String>,
+    /// The master's name among the sentinels.
+    pub sentinel_master: String,
+    /// The user whom sentinels know, if they ask.
+    pub sentinel_username: String,
+    /// The password that sentinels ask for.
+    pub sentinel_password: Secret,
+    /// Some nodes of a Cluster, as `host:port`; empty: a single server.
+    pub cluster_nodes: Vec<String>,
+    /// Certificates to trust (PEM); empty: the usual ones.
+    pub ca_file: PathBuf,
+    /// Our own certificate (PEM), if servers ask for one.
+    pub cert_file: PathBuf,
+    /// Its key (PEM).
+    pub key_file: PathBuf,
     /// Key prefix of all queues.
     pub prefix: String,
     /// A `maxmemory-policy` that is accepted although it may lose jobs.
     pub allow_eviction_policy: String,
+    /// Longest time to connect to a server.
+    #[serde(with = "load::duration")]
+    pub connect_timeout: Duration,
+    /// Longest time for an answer.
+    #[serde(with = "load::duration")]
+    pub answer_timeout: Duration,
 }
 
 /// `[database]`

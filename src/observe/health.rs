@@ -32,8 +32,7 @@ impl Check {
 
 /// Whether this process can do its work now.
 pub(crate) async fn ready(engine: &Engine, draining: bool) -> Vec<Check> {
-    let redis =
-        async { queue::ping(&engine.queues).await.map(drop).map_err(|e| logs::error_line(&e)) };
+    let redis = async { queue::writable(&engine.queues).await.map_err(|e| logs::error_line(&e)) };
     let catalogue =
         async { engine.effects.catalogue.ping().await.map_err(|e| logs::error_line(&e)) };
     let (redis, catalogue) = tokio::join!(within(redis), within(catalogue));

@@ -36,7 +36,7 @@ type Ids = Vec<String>;
 type Reply = (u64, u64, u64, u64, u64, u64, u64, u64, bool, Ids, Ids, Ids);
 
 pub(super) async fn depth(queues: &Queues, queue: &str, now_ms: i64) -> Result<Depth, QueueError> {
-    let failed = |source| QueueError::Redis { step: "read a queue's depth", source };
+    let failed = QueueError::of("read a queue's depth");
     let key = |suffix: &str| format!("{}:{suffix}", queues.base(queue));
     let mut redis = queues.redis();
     let mut pipe = redis::pipe();

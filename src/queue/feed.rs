@@ -59,7 +59,7 @@ impl Feed {
         let pump = Pump {
             queues: queues.clone(),
             queue: queue.into(),
-            marker: Marker::open(queues.clone(), queue),
+            marker: Marker::open(queues, queue, &serving.worker),
             request,
             shared: Arc::clone(&shared),
             jobs,

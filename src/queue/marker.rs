@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bullmq::QueueKeys;
 use tokio::sync::mpsc;
 
 use super::Queues;
@@ -19,24 +20,19 @@ pub(super) struct Marker {
 }
 
 impl Marker {
-    /// Connects when it is first waited for.
-    pub(super) fn open(queues: Queues, queue: &str) -> Self {
+    /// Connects under the name by which BullMQ's clients know a queue's workers.
+    pub(super) fn open(queues: &Queues, queue: &str, worker: &str) -> Self {
         let (ask, mut asked) = mpsc::channel::<Duration>(1);
         let (answer, answers) = mpsc::channel(1);
         let key = format!("{}:marker", queues.base(queue));
+        let name = QueueKeys::new(queue, Some(&queues.prefix)).client_name(&format!(":w:{worker}"));
+        let mut link = queues.redis().dedicated(&name);
         tokio::spawn(async move {
-            let mut connection = match queues.dedicated() {
-                Ok(connection) => connection,
-                Err(error) => {
-                    tracing::error!(%error, key, "new jobs are noticed late");
-                    return;
-                }
-            };
             while let Some(patience) = asked.recv().await {
                 let popped: Result<Option<(String, String, f64)>, _> = redis::cmd("BZPOPMIN")
                     .arg(&key)
                     .arg(patience.as_secs_f64())
-                    .query_async(&mut connection)
+                    .query_async(&mut link)
                     .await;
                 if popped.is_err() {
                     tokio::time::sleep(TRY_AGAIN).await;

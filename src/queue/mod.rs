@@ -5,6 +5,7 @@
 //! neither ends jobs in batches, nor repeats a refused acknowledgement, nor knows fairness.
 //!
 //! - [`Queues`]: what producers and operators do: add, look, count, retry;
+//! - [`link`]: the connection, which replaces itself;
 //! - [`feed`]: reserved jobs, one stream per queue; `pump`: its hot path; `marker`: the wait for jobs;
 //! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
@@ -13,6 +14,7 @@
 mod connect;
 mod counts;
 pub mod feed;
+pub mod link;
 mod marker;
 mod pump;
 pub mod record;
@@ -27,27 +29,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bullmq::options::{ParentOptions, RedisConnectionOptions};
-use bullmq::redis_connection::{AnyConnection, RedisConnection};
+use bullmq::redis_connection::RedisConnection;
 use bullmq::{Job, JobOptions, JobState, Queue, QueueOptions};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::config;
-pub use connect::{check_eviction, ping};
+use connect::Settings;
+pub use connect::{check_eviction, ping, place, writable};
 pub use counts::{Depth, STATES};
+pub use link::Link;
+use link::fault::{Fault, Refusal};
 pub use scripts::{CANARY, Recovered};
 
 /// A queue operation that failed: the variant names the step.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// Redis did not answer at start.
-    #[error("cannot reach Redis at {url}; is it running, and is redis.url (REDIS_URL) right?")]
+    #[error(
+        "cannot reach Redis at {place}; is it running, and is [redis] of the configuration (REDIS_URL) right?"
+    )]
     Connect {
         /// Without the password.
-        url: String,
+        place: String,
         /// Why.
         #[source]
-        source: Box<bullmq::Error>,
+        source: redis::RedisError,
+    },
+    /// A file of `[redis]` cannot be read.
+    #[error("cannot read {path} ({key})")]
+    File {
+        /// The configuration's key.
+        key: &'static str,
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The server may evict jobs.
     #[error(
@@ -91,6 +109,17 @@ pub enum QueueError {
     Closed {
         /// The queue.
         queue: String,
+    },
+    /// Redis is there, and refuses for now.
+    #[error("{step}: Redis refuses writes: {refusal}")]
+    Refused {
+        /// What was tried.
+        step: &'static str,
+        /// Why, and the way out.
+        refusal: Refusal,
+        /// Its own words.
+        #[source]
+        source: redis::RedisError,
     },
     /// The queue is not there.
     #[error("there is no queue {queue} under this prefix; `roadie queues` lists those that exist")]
@@ -153,10 +182,18 @@ pub struct Parent {
 /// Access to all queues of one Redis. Cheap to clone.
 #[derive(Clone)]
 pub struct Queues {
-    connection: RedisConnection,
+    link: Link,
     options: RedisConnectionOptions,
     prefix: String,
-    open: Arc<Mutex<HashMap<String, Arc<Queue>>>>,
+    open: Arc<Mutex<Handles>>,
+}
+
+/// BullMQ's handles of queues, over a connection that does not outlive the link's.
+#[derive(Default)]
+struct Handles {
+    generation: u64,
+    connection: Option<RedisConnection>,
+    queues: HashMap<String, Arc<Queue>>,
 }
 
 impl std::fmt::Debug for Queues {
@@ -168,38 +205,49 @@ impl std::fmt::Debug for Queues {
 impl Queues {
     /// Connects, and refuses a server that may evict jobs.
     pub async fn connect(redis: &config::Redis) -> Result<Self, QueueError> {
-        let options = connect::options(redis);
-        let connection = connect::open(redis, &options).await?;
+        let settings = Settings::read(redis)?;
         let queues = Self {
-            connection,
-            options,
+            link: settings.open(redis).await?,
+            options: settings.for_the_crate(redis),
             prefix: redis.prefix.clone(),
-            open: Arc::new(Mutex::new(HashMap::new())),
+            open: Arc::default(),
         };
         check_eviction(&queues, &redis.allow_eviction_policy).await?;
         Ok(queues)
     }
 
     /// A connection for plain commands; it reconnects by itself.
-    pub fn redis(&self) -> AnyConnection {
-        self.connection.connection()
+    pub fn redis(&self) -> Link {
+        self.link.clone()
     }
 
-    /// BullMQ's handle of one queue.
+    /// BullMQ's handle of one queue, for an operation or two: after a reconnect there is another.
     pub async fn queue(&self, name: &str) -> Result<Arc<Queue>, QueueError> {
+        let failed = |e| step("open the queue", name, e);
+        let (generation, place) = self.link.place().await.map_err(|e| failed(e.into()))?;
         let mut open = self.open.lock().await;
-        if let Some(queue) = open.get(name) {
+        if open.generation != generation {
+            // The crate's own connection comes back late, and does not follow a failover.
+            *open = Handles { generation, ..Handles::default() };
+        }
+        if let Some(queue) = open.queues.get(name) {
             return Ok(Arc::clone(queue));
         }
+        let connection = match &open.connection {
+            Some(connection) => connection.clone(),
+            None => connect::open_for_producers(&self.link, &place, &self.options)
+                .await
+                .map_err(failed)?,
+        };
+        open.connection = Some(connection.clone());
         let options = QueueOptions::new()
             .connection(self.options.clone())
             .prefix(self.prefix.clone())
             .skip_version_check();
-        let queue = Queue::with_connection(name, self.connection.clone(), options)
-            .await
-            .map_err(|e| step("open the queue", name, e))?;
-        let queue = Arc::new(queue);
-        open.insert(name.to_owned(), Arc::clone(&queue));
+        let opening = Queue::with_connection(name, connection, options);
+        let queue = self.link.unless_lost(opening).await.map_err(|e| failed(e.into()))?;
+        let queue = Arc::new(queue.map_err(failed)?);
+        open.queues.insert(name.to_owned(), Arc::clone(&queue));
         Ok(queue)
     }
 
@@ -219,13 +267,9 @@ impl Queues {
             }),
             ..JobOptions::default()
         };
-        let added = self
-            .queue(queue)
-            .await?
-            .add(&job.kind, job.payload)
-            .options(options)
-            .await
-            .map_err(|e| step("add a job", queue, e))?;
+        let handle = self.queue(queue).await?;
+        let adding = handle.add(&job.kind, job.payload).options(options);
+        let added = self.operate("add a job", queue, adding).await?;
         if let Some(telemetry) = job.telemetry {
             self.attach_telemetry(queue, added.id(), &telemetry).await?;
         }
@@ -244,12 +288,24 @@ impl Queues {
             .arg("opts")
             .query_async(&mut self.redis())
             .await
-            .map_err(|source| QueueError::Redis { step: "attach a trace context", source })?;
+            .map_err(QueueError::of("attach a trace context"))?;
         let options = options.and_then(|text| serde_json::from_str::<Value>(&text).ok());
         // Done and removed already, perhaps.
         let Some(Value::Object(mut options)) = options else { return Ok(()) };
         options.insert("tm".to_owned(), telemetry.into());
         self.set_options(queue, id, &Value::Object(options)).await
+    }
+
+    /// Waits for an operation of the crate, but not beyond the end of the connection: the crate would
+    /// for many seconds.
+    async fn operate<T>(
+        &self,
+        what: &'static str,
+        queue: &str,
+        operation: impl IntoFuture<Output = Result<T, bullmq::Error>>,
+    ) -> Result<T, QueueError> {
+        let done = self.link.unless_lost(operation.into_future()).await;
+        done.map_err(QueueError::of(what))?.map_err(|e| step(what, queue, e))
     }
 
     /// A queue that must exist: opening one creates it, and looking should not.
@@ -259,7 +315,7 @@ impl Queues {
             .arg(format!("{}:meta", self.base(name)))
             .query_async(&mut redis)
             .await
-            .map_err(|source| QueueError::Redis { step: "look for a queue", source })?;
+            .map_err(QueueError::of("look for a queue"))?;
         if !exists {
             return Err(QueueError::NoSuchQueue { queue: name.to_owned() });
         }
@@ -270,9 +326,8 @@ impl Queues {
     pub async fn job(&self, queue: &str, id: &str) -> Result<(Job, JobState), QueueError> {
         let handle = self.existing(queue).await?;
         // In this order: a job that ends between the two has its result by the time it is read.
-        let state =
-            handle.get_job_state(id).await.map_err(|e| step("read a job's state", queue, e))?;
-        let job = handle.get_job(id).await.map_err(|e| step("read a job", queue, e))?;
+        let state = self.operate("read a job's state", queue, handle.get_job_state(id)).await?;
+        let job = self.operate("read a job", queue, handle.get_job(id)).await?;
         let Some(job) = job else {
             return Err(QueueError::NoSuchJob { queue: queue.to_owned(), id: id.to_owned() });
         };
@@ -292,7 +347,7 @@ impl Queues {
             .hgetall(format!("{key}:failed"))
             .query_async(&mut self.redis())
             .await
-            .map_err(|source| QueueError::Redis { step: "read what children answered", source })?;
+            .map_err(QueueError::of("read what children answered"))?;
         let values = values.into_iter().map(|(child, text)| {
             let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
             (child, value)
@@ -302,11 +357,8 @@ impl Queues {
 
     /// Jobs in one state, newest last.
     pub async fn jobs(&self, queue: &str, state: &str, limit: i64) -> Result<Vec<Job>, QueueError> {
-        self.existing(queue)
-            .await?
-            .get_jobs(&[state], 0, limit - 1, true)
-            .await
-            .map_err(|e| step("list jobs", queue, e))
+        let handle = self.existing(queue).await?;
+        self.operate("list jobs", queue, handle.get_jobs(&[state], 0, limit - 1, true)).await
     }
 
     /// Puts a failed job back to wait, with all its attempts.
@@ -322,7 +374,7 @@ impl Queues {
         }
         let fresh =
             bullmq::RetryOptions { reset_attempts_made: true, reset_attempts_started: true };
-        job.retry("failed", Some(fresh)).await.map_err(|e| step("retry a job", queue, e))?;
+        self.operate("retry a job", queue, job.retry("failed", Some(fresh))).await?;
         // A job that died of crashes must not die again before it has started.
         let mut redis = self.redis();
         let _: i64 = redis::cmd("HDEL")
@@ -331,7 +383,7 @@ impl Queues {
             .arg("defa")
             .query_async(&mut redis)
             .await
-            .map_err(|source| QueueError::Redis { step: "clear a job's crashes", source })?;
+            .map_err(QueueError::of("clear a job's crashes"))?;
         Ok(())
     }
 
@@ -373,8 +425,24 @@ pub fn state_name(state: JobState) -> &'static str {
     }
 }
 
+impl QueueError {
+    /// What a failed command means.
+    fn of(step: &'static str) -> impl Fn(redis::RedisError) -> Self + Copy {
+        move |source| match Fault::of(&source) {
+            Fault::Refused(refusal) => Self::Refused { step, refusal, source },
+            _ => Self::Redis { step, source },
+        }
+    }
+}
+
+/// What a failed operation of BullMQ means.
 fn step(step: &'static str, queue: &str, source: bullmq::Error) -> QueueError {
-    QueueError::Step { step, queue: queue.to_owned(), source: Box::new(source) }
+    match source {
+        bullmq::Error::Redis(source) if matches!(Fault::of(&source), Fault::Refused(_)) => {
+            QueueError::of(step)(source)
+        }
+        source => QueueError::Step { step, queue: queue.to_owned(), source: Box::new(source) },
+    }
 }
 
 /// What BullMQ counts time in.

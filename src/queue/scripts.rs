@@ -37,7 +37,7 @@ script!(UNCLAIM, "scripts/unclaim.lua");
 script!(FOLLOW_PAUSE, "scripts/follow_pause.lua");
 
 fn failed(step: &'static str) -> impl FnOnce(redis::RedisError) -> QueueError {
-    move |source| QueueError::Redis { step, source }
+    QueueError::of(step)
 }
 
 /// The kind of a worker's own probe.
