@@ -1,6 +1,7 @@
 //! Reserved jobs, one stream per queue. What reserves and ends them is the [`super::pump`]; leases are
 //! renewed by `worker::lease`.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub struct Serving {
     pub fair_share: Option<f64>,
     /// The payload field that names the user.
     pub fair_by: String,
+    /// Crashes that make a job a dead letter.
+    pub max_crashes: u32,
+    /// Jobs in this process' hands that are a crash away from that; shared by its feeds.
+    pub suspects: Arc<AtomicUsize>,
 }
 
 /// A source of reserved jobs.
@@ -55,6 +60,8 @@ impl Feed {
             first_token: 0,
             fair_share: serving.fair_share,
             fair_by: serving.fair_by.clone(),
+            max_crashes: serving.max_crashes,
+            suspects: Arc::clone(&serving.suspects),
         };
         let pump = Pump {
             queues: queues.clone(),

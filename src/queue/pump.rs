@@ -81,18 +81,25 @@ impl Shared {
 #[derive(Debug)]
 pub(super) struct Hold {
     shared: Arc<Shared>,
+    suspects: Option<Arc<AtomicUsize>>,
     open: AtomicBool,
 }
 
 impl Hold {
-    fn new(shared: &Arc<Shared>) -> Arc<Self> {
+    fn new(shared: &Arc<Shared>, suspects: Option<Arc<AtomicUsize>>) -> Arc<Self> {
         shared.in_hand.fetch_add(1, Ordering::AcqRel);
-        Arc::new(Self { shared: Arc::clone(shared), open: AtomicBool::new(true) })
+        if let Some(suspects) = &suspects {
+            suspects.fetch_add(1, Ordering::AcqRel);
+        }
+        Arc::new(Self { shared: Arc::clone(shared), suspects, open: AtomicBool::new(true) })
     }
 
     pub(super) fn let_go(&self) {
         if self.open.swap(false, Ordering::AcqRel) {
             self.shared.in_hand.fetch_sub(1, Ordering::AcqRel);
+            if let Some(suspects) = &self.suspects {
+                suspects.fetch_sub(1, Ordering::AcqRel);
+            }
             self.shared.changed.notify_one();
         }
     }
@@ -219,7 +226,8 @@ impl Pump {
     fn hand_over(&self, found: Found, want: usize, outlook: &mut Outlook) {
         let jobs = found.jobs.len();
         for job in found.jobs {
-            let hold = Hold::new(&self.shared);
+            let suspect = job.record.crashes() + 1 >= self.request.max_crashes;
+            let hold = Hold::new(&self.shared, suspect.then(|| Arc::clone(&self.request.suspects)));
             let reserved = Reserved::new(
                 self.queues.clone(),
                 Arc::clone(&self.queue),

@@ -96,6 +96,11 @@ impl Record {
         u32::try_from(self.number("atm")).unwrap_or(u32::MAX)
     }
 
+    /// How often it took its worker down, or lost its lease.
+    pub fn crashes(&self) -> u32 {
+        u32::try_from(self.number("stc")).unwrap_or(u32::MAX - 1)
+    }
+
     /// Executions, counted as attempts or not.
     pub fn runs(&self) -> u32 {
         u32::try_from(self.number("ats")).unwrap_or(u32::MAX)

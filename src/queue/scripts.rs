@@ -1,7 +1,8 @@
 //! Typed calls of our Lua scripts; their files say what they take and return.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Script, Value as Reply};
@@ -48,6 +49,10 @@ fn canary_id(worker: &str) -> String {
     format!("roadie:canary:{worker}")
 }
 
+fn place(front: bool) -> &'static str {
+    if front { "front" } else { "back" }
+}
+
 /// A job of a queue under its lease.
 pub(super) struct Held<'a> {
     pub(super) queue: &'a str,
@@ -81,6 +86,10 @@ pub(super) struct Reserve {
     pub(super) fair_share: Option<f64>,
     /// The payload field that names the user.
     pub(super) fair_by: String,
+    /// Crashes that make a job a dead letter.
+    pub(super) max_crashes: u32,
+    /// Jobs in this process' hands that are a crash away from that.
+    pub(super) suspects: Arc<AtomicUsize>,
 }
 
 /// A reserved job.
@@ -157,6 +166,8 @@ pub struct Recovered {
     pub waiting: Vec<String>,
     /// They lost it too often, and will be failed by whoever takes them.
     pub doomed: Vec<String>,
+    /// How many jobs wait now.
+    pub waiting_now: usize,
 }
 
 impl Queues {
@@ -182,6 +193,8 @@ impl Queues {
             .arg(request.fair_share.unwrap_or(0.0))
             .arg(canary_id(&request.worker))
             .arg(&request.fair_by)
+            .arg(request.max_crashes)
+            .arg(request.suspects.load(Ordering::Acquire))
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("reserve jobs"))
@@ -240,16 +253,18 @@ impl Queues {
         queue: &str,
         most: usize,
         max_crashes: u32,
+        front: bool,
     ) -> Result<Recovered, QueueError> {
-        let (waiting, doomed) = RECOVER
+        let (waiting, doomed, waiting_now) = RECOVER
             .key(self.meta_key(queue))
             .arg(self.base(queue))
             .arg(most)
             .arg(max_crashes)
+            .arg(place(front))
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("look for lost leases"))?;
-        Ok(Recovered { waiting, doomed })
+        Ok(Recovered { waiting, doomed, waiting_now })
     }
 
     /// Whether it is this process' turn to look for lost leases, as BullMQ's workers take turns.
@@ -291,8 +306,7 @@ impl Queues {
 
     /// Puts a job back among those that wait; false when somebody else holds it.
     pub(super) async fn requeue(&self, held: &Held<'_>, front: bool) -> Result<bool, QueueError> {
-        let place = if front { "front" } else { "back" };
-        self.held_call(&REQUEUE, "put a job back", held, &[place]).await
+        self.held_call(&REQUEUE, "put a job back", held, &[place(front)]).await
     }
 
     /// Puts a job off; false when somebody else holds it.

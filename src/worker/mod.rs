@@ -23,6 +23,7 @@ pub(crate) mod stuck;
 mod trace_context;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,8 +112,10 @@ impl Crew {
     pub(crate) fn assemble(engine: Arc<Engine>) -> Self {
         let mut feeds = BTreeMap::new();
         let mut monitor = Monitor::new();
+        let suspects = Arc::default();
         for queue in engine.config.queues.keys() {
-            let (feed, jobs) = Feed::open(&engine.queues, queue, &serving(&engine, queue));
+            let (feed, jobs) =
+                Feed::open(&engine.queues, queue, &serving(&engine, queue, &suspects));
             feeds.insert(queue.clone(), Arc::new(feed));
             let backend = QueueBackend::new(jobs, Arc::clone(&engine));
             // apalis asks for a factory because it can restart workers; nothing restarts silently
@@ -194,12 +197,14 @@ impl Crew {
     }
 }
 
-fn serving(engine: &Engine, queue: &str) -> Serving {
+fn serving(engine: &Engine, queue: &str, suspects: &Arc<AtomicUsize>) -> Serving {
     Serving {
         worker: engine.name.clone(),
         lease: engine.config.worker.lease,
         fair_share: engine.config.fair_share(queue),
         fair_by: engine.config.worker.fair_by.clone(),
+        max_crashes: engine.config.worker.max_crashes,
+        suspects: Arc::clone(suspects),
     }
 }
 

@@ -7,10 +7,13 @@ use super::Engine;
 use crate::observe::metrics;
 use crate::queue::QueueError;
 
-/// Active jobs that one call looks at, and the pause between two: a mass of lost leases must not hold up
-/// the jobs of those that are alive.
+/// Active jobs that one call looks at, and the pause between two calls.
 const LOOKED_AT: usize = 200;
 const BETWEEN: Duration = Duration::from_millis(4);
+/// Of a mass of lost leases, the first go in front of the jobs that wait; the others come in at the
+/// back while not more than so many wait, or after a longer pause, so that those get their turns, too.
+const MASS: usize = 400;
+const BETWEEN_IN_MASS: Duration = Duration::from_millis(150);
 
 /// Looks for lost leases again and again. One process of the fleet does it at a time.
 pub(super) async fn watch(engine: Arc<Engine>, queue: String) {
@@ -32,23 +35,25 @@ async fn look(engine: &Engine, queue: &str, every: Duration) -> Result<(), Queue
         return Ok(());
     }
     let mut left = engine.queues.active(queue).await?;
-    let (mut waiting, mut doomed) = (0, 0);
+    let mut recovered = 0;
     while left > 0 {
         let most = left.min(LOOKED_AT);
-        let found = engine.queues.recover(queue, most, engine.config.worker.max_crashes).await?;
+        let crashes = engine.config.worker.max_crashes;
+        let found = engine.queues.recover(queue, most, crashes, recovered < MASS).await?;
         for id in &found.doomed {
             tracing::warn!(queue, job.id = %id, "job took its workers down too often; it will be given up");
         }
-        metrics::jobs_recovered(queue, found.waiting.len(), found.doomed.len());
-        waiting += found.waiting.len();
-        doomed += found.doomed.len();
+        let (waiting, doomed) = (found.waiting.len(), found.doomed.len());
+        metrics::jobs_recovered(queue, waiting, doomed);
+        recovered += waiting + doomed;
         left -= most;
         if left > 0 {
-            tokio::time::sleep(BETWEEN).await;
+            let crowded = recovered >= MASS && waiting > 0 && found.waiting_now > MASS;
+            tokio::time::sleep(if crowded { BETWEEN_IN_MASS } else { BETWEEN }).await;
         }
     }
-    if waiting + doomed > 0 {
-        tracing::warn!(queue, jobs = waiting + doomed, "lost leases: these jobs wait again");
+    if recovered > 0 {
+        tracing::warn!(queue, jobs = recovered, "lost leases: these jobs wait again");
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
--- Looks at some of the active jobs; those without a lease wait again, in front of the others.
+-- Looks at some of the active jobs; those without a lease wait again.
 -- KEYS[1] meta
 -- ARGV[1] base   ARGV[2] jobs to look at   ARGV[3] crashes that make a job a dead letter
--- Returns the ids of jobs that wait again, and of those that will be failed by whoever takes them.
+-- ARGV[4] "front" or "back": where among those that wait
+-- Returns the ids of jobs that wait again, those of jobs that will be failed by whoever takes them, and how
+-- many jobs wait now.
 local base, most = ARGV[1], tonumber(ARGV[3])
 local waiting, doomed = {}, {}
 for _ = 1, tonumber(ARGV[2]) do
@@ -26,7 +28,7 @@ for _ = 1, tonumber(ARGV[2]) do
       else
         waiting[#waiting + 1] = id
       end
-      put(base, id, tonumber(priority[1]) or 0, true)
+      put(base, id, tonumber(priority[1]) or 0, ARGV[4] == "front")
       event(base, "waiting", "jobId", id, "prev", "active")
       event(base, "stalled", "jobId", id)
     end
@@ -35,4 +37,4 @@ end
 if #waiting + #doomed > 0 then
   wake(base)
 end
-return { waiting, doomed }
+return { waiting, doomed, call("LLEN", base .. ":wait") }

@@ -4,7 +4,8 @@
 -- ARGV[5] first token's number   ARGV[6] worker's name
 -- ARGV[7] largest share of the busy slots that one user may hold while others wait; 0: no fairness
 -- ARGV[8] id of this worker's canary
--- ARGV[9] payload field that names the user
+-- ARGV[9] payload field that names the user   ARGV[10] crashes that make a job a dead letter
+-- ARGV[11] jobs in this process' hands that are a crash away from that
 -- Returns a state ("open", "paused", "full" or "limited"), the ms after which another look is worth
 -- while (0: nothing known), and for each job: id, token, its hash as name-value pairs.
 local base, want, lease = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -57,6 +58,22 @@ if limit then
   want = math.min(want, limit - used)
 end
 
+local last_chance, suspects = math.max(1, tonumber(ARGV[10]) - 1), tonumber(ARGV[11])
+local ASIDE_MS = 1000
+
+-- Whether a job is a crash away from being given up, and was not given up yet.
+local function is_suspect(job)
+  local crashes, given_up = 0, false
+  for i = 1, #job, 2 do
+    if job[i] == "stc" then
+      crashes = tonumber(job[i + 1]) or 0
+    elseif job[i] == "defa" then
+      given_up = true
+    end
+  end
+  return crashes >= last_chance and not given_up
+end
+
 local function plain_turns()
   local id = call("RPOPLPUSH", base .. ":wait", base .. ":active")
   while id and string.sub(id, 1, 2) == "0:" do
@@ -95,12 +112,21 @@ while want > 0 do
   end
   local key = base .. ":" .. id
   local job = call("HGETALL", key)
+  local suspect = is_suspect(job)
   if #job == 0 then
     -- Removed by somebody who did not look where it was.
     call("LREM", base .. ":active", 1, id)
+  elseif suspect and suspects > 0 then
+    -- The one that takes its worker down must not take others down with it that are on their last
+    -- chance as well.
+    call("LREM", base .. ":active", 1, id)
+    put_delayed(base, id, now + ASIDE_MS)
   else
     if limit and call("HEXISTS", key, "defa") == 0 and call("INCR", base .. ":limiter") == 1 then
       call("PEXPIRE", base .. ":limiter", math.floor(tonumber(meta[4] or 0)))
+    end
+    if suspect then
+      suspects = suspects + 1
     end
     call("SET", key .. ":lock", ARGV[4] .. token, "PX", lease)
     call("HSET", key, "processedOn", now, "pb", ARGV[6])
