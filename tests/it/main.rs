@@ -24,6 +24,7 @@ mod scan_progress;
 mod scan_refusals;
 mod scan_s3;
 mod scan_s3_faults;
+mod sentinel;
 mod shared_photos;
 mod shutdown;
 mod start;

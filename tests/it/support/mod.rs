@@ -1,6 +1,6 @@
 //! What the tests share.
 //!
-//! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart;
+//! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart; [`sentinels`]: with a master
 //! - [`stage`]: what one test runs on: prefix, folder, catalogue, settings;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`play`]: a kind of job that does what the test says;
@@ -15,6 +15,7 @@ pub(crate) mod play;
 pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod s3;
+pub(crate) mod sentinels;
 pub(crate) mod stage;
 pub(crate) mod worker;
 

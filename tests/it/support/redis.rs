@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
+use redis::{FromRedisValue, RedisResult};
+
 use super::Missing;
 
 /// Starts the server, tells its process id, and ends it when standard input closes: a pipe closes
@@ -30,7 +32,9 @@ const START_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub(crate) struct RedisServer {
     program: PathBuf,
-    options: Vec<String>,
+    /// What the command line begins with.
+    leading: Vec<String>,
+    options: Mutex<Vec<String>>,
     dir: PathBuf,
     /// The latest one watches the running server.
     watchers: Mutex<Vec<(Child, String)>>,
@@ -61,14 +65,38 @@ fn program() -> Result<PathBuf, Missing> {
         })
 }
 
+/// A TCP port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 impl RedisServer {
     /// A server without persistence, and with these options.
     pub(crate) fn start(options: &[&str]) -> Result<Self, Missing> {
+        Self::start_with(options, |_| Vec::new())
+    }
+
+    /// A sentinel with this configuration.
+    pub(crate) fn sentinel(configuration: &str, port: u16) -> Result<Self, Missing> {
+        Self::start_with(&["--port", &port.to_string()], |dir| {
+            // Sentinels write their findings into it.
+            let file = dir.join("sentinel.conf");
+            std::fs::write(&file, configuration).unwrap();
+            vec![file.display().to_string(), "--sentinel".to_owned()]
+        })
+    }
+
+    fn start_with(
+        options: &[&str],
+        leading: impl FnOnce(&Path) -> Vec<String>,
+    ) -> Result<Self, Missing> {
         let program = program()?;
+        let dir = tempfile::Builder::new().prefix("roadie").tempdir().unwrap().keep();
         let server = Self {
             program,
-            options: options.iter().map(|&option| option.to_owned()).collect(),
-            dir: tempfile::Builder::new().prefix("roadie").tempdir().unwrap().keep(),
+            leading: leading(&dir),
+            options: Mutex::new(options.iter().map(|&option| option.to_owned()).collect()),
+            dir,
             watchers: Mutex::default(),
         };
         server.launch();
@@ -80,10 +108,11 @@ impl RedisServer {
             .args(["-c", WATCH, "sh"])
             .arg(&self.dir)
             .arg(&self.program)
+            .args(&self.leading)
             .args(["--port", "0", "--unixsocket", "redis.sock", "--dir"])
             .arg(&self.dir)
             .args(["--save", "", "--maxmemory-policy", "noeviction"])
-            .args(&self.options)
+            .args(&*self.options.lock().unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -119,10 +148,26 @@ impl RedisServer {
         Path::new(&self.dir).join("redis.sock")
     }
 
+    /// Sends it a signal, by the name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.watchers.lock().unwrap().last().unwrap().1.clone();
+        super::process::signal(&pid, name);
+    }
+
+    /// Asks it something on its socket, without a password.
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: &str) -> RedisResult<T> {
+        let mut connection = redis::Client::open(self.url())?.get_connection()?;
+        let mut words = command.split_whitespace();
+        let mut cmd = redis::cmd(words.next().unwrap());
+        for word in words {
+            cmd.arg(word);
+        }
+        cmd.query(&mut connection)
+    }
+
     /// As a power failure would end it.
     pub(crate) fn kill(&self) {
-        let pid = self.watchers.lock().unwrap().last().unwrap().1.clone();
-        super::process::signal(&pid, "KILL");
+        self.signal("KILL");
         // The socket file outlives the server; connecting tells whether anybody listens.
         let deadline = Instant::now() + START_WITHIN;
         while std::os::unix::net::UnixStream::connect(self.socket()).is_ok() {
@@ -133,6 +178,12 @@ impl RedisServer {
 
     /// Starts it again on its own files.
     pub(crate) fn restart(&self) {
+        self.launch();
+    }
+
+    /// The same with more options.
+    pub(crate) fn restart_with(&self, options: &[&str]) {
+        self.options.lock().unwrap().extend(options.iter().map(|&option| option.to_owned()));
         self.launch();
     }
 }
