@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::intake::apalis::Intakes;
 use crate::lifecycle::{Exit, Stop};
 use crate::observe::{http, metrics};
 use crate::queue::Queues;
@@ -23,6 +24,7 @@ use crate::worker::{Crew, Engine, panics};
 pub struct Daemon {
     engine: Arc<Engine>,
     crew: Crew,
+    intakes: Intakes,
     handlers: Handlers,
     http: Option<SocketAddr>,
     http_stop: CancellationToken,
@@ -68,7 +70,8 @@ impl Daemon {
             None => None,
         };
         let crew = Crew::assemble(Arc::clone(&engine));
-        Ok(Self { engine, crew, handlers, http, http_stop, draining })
+        let intakes = Intakes::open(&engine).await?;
+        Ok(Self { engine, crew, intakes, handlers, http, http_stop, draining })
     }
 
     /// Where `/metrics` is served.
@@ -84,6 +87,7 @@ impl Daemon {
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<Exit> {
         let failed = CancellationToken::new();
         self.crew.start(failed.clone());
+        self.intakes.start(&stop.soft);
         tracing::info!(
             worker = %self.engine.name,
             queues = %self.engine.config.queues.keys().cloned().collect::<Vec<_>>().join(", "),

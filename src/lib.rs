@@ -8,12 +8,15 @@
 //! 3. [`outcome`]: result → completed, retried, postponed, released, or a dead letter;
 //! 4. [`observe`]: what leaves: metrics, health, logs.
 //!
+//! [`intake`]: other doors into the queue.
+//!
 //! Around them: [`config`] (every knob), [`daemon`] (builds, starts and stops the parts),
 //! [`lifecycle`] (signals and exit codes), [`cli`] (what operators type).
 
 pub mod cli;
 pub mod config;
 pub mod daemon;
+mod intake;
 pub mod lifecycle;
 pub mod observe;
 pub mod outcome;

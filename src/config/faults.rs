@@ -1,5 +1,6 @@
 //! Values that cannot be meant, in words.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use roadie_jobs::Registry;
@@ -18,6 +19,7 @@ impl Config {
         let mut faults = Faults::default();
         self.worker_faults(&mut faults);
         self.queue_faults(&mut faults);
+        self.intake_faults(&mut faults);
         self.duration_faults(&mut faults);
         faults.bound("database.pool_size", self.database.pool_size as usize, 1);
         faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
@@ -36,13 +38,20 @@ impl Config {
 
     /// Settings for kinds that nobody handles, in words.
     pub fn unknown_kinds(&self, registry: &Registry) -> Vec<String> {
-        let strangers = self.kinds.keys().filter(|kind| registry.get(kind).is_none());
+        let named = self.kinds.keys().map(|kind| (format!("kinds.{kind} is configured"), kind));
+        // Of a queue that others serve, they know the kinds.
+        let ours = |queue: &String| self.queues.contains_key(queue);
+        let wanted =
+            self.intake.apalis.iter().filter(|(_, intake)| intake.queue.as_ref().is_none_or(ours));
+        let wanted = wanted.map(|(name, intake)| {
+            (format!("intake.apalis.{name}.kind is `{}`", intake.kind), &intake.kind)
+        });
         let known: Vec<&str> = registry.entries().map(|entry| entry.kind).collect();
-        strangers
-            .map(|kind| {
-                let known = known.join(", ");
-                format!("kinds.{kind} is configured, but there is no such kind; there are: {known}")
-            })
+        let known = known.join(", ");
+        named
+            .chain(wanted)
+            .filter(|(_, kind)| registry.get(kind).is_none())
+            .map(|(what, _)| format!("{what}, but there is no such kind; there are: {known}"))
             .collect()
     }
 
@@ -132,6 +141,42 @@ impl Config {
                     format!("queues.{name}.user_weights.{user} must be between 0.01 and 100")
                 });
             }
+        }
+    }
+
+    fn intake_faults(&self, faults: &mut Faults) {
+        let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, intake) in &self.intake.apalis {
+            let key = format!("intake.apalis.{name}");
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            faults.need(!name.is_empty() && name.chars().all(plain), || {
+                format!("{key}: an intake's name becomes a part of job ids, so it holds only letters, digits, - and _")
+            });
+            faults.need(!intake.kind.is_empty(), || format!("{key}.kind must not be empty"));
+            if let Some(queue) = &intake.queue {
+                faults.need(!queue.is_empty() && !queue.contains(':'), || {
+                    format!("{key}.queue: BullMQ allows no `:` in a queue's name, and no empty one")
+                });
+            }
+            let namespace = intake.namespace(name);
+            faults.need(!namespace.is_empty(), || format!("{key}.namespace must not be empty"));
+            if let Some(other) = taken.insert(namespace, name) {
+                faults.0.push(format!(
+                    "{key} takes from apalis' queue `{namespace}`, as intake.apalis.{other} does already"
+                ));
+            }
+            let ours = self.queues.keys().chain(intake.queue.as_ref());
+            for queue in ours.filter(|queue| namespace == format!("{}:{queue}", self.redis.prefix))
+            {
+                faults.0.push(format!(
+                    "{key}.namespace is `{namespace}`, where the keys of queue {queue} are; producers need another one"
+                ));
+            }
+            faults.need(intake.poll >= Duration::from_millis(1), || {
+                format!("{key}.poll must be at least 1ms")
+            });
+            faults.within(&format!("{key}.poll"), intake.poll);
+            faults.within(&format!("{key}.keep"), intake.keep);
         }
     }
 

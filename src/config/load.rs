@@ -282,7 +282,8 @@ fn drop_strangers(known: &Table, table: &mut Table, at: &str, faults: &mut Vec<S
     for (key, value) in table.iter_mut() {
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (known.get(key), value) {
-            (Some(Value::Table(_)), Value::Table(_)) if path == "queues" || path == "kinds" => {}
+            (Some(Value::Table(_)), Value::Table(_))
+                if matches!(path.as_str(), "queues" | "kinds" | "intake.apalis") => {}
             (Some(Value::Table(known)), Value::Table(inner)) => {
                 drop_strangers(known, inner, &path, faults);
             }

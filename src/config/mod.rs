@@ -42,6 +42,8 @@ pub struct Config {
     pub kinds: BTreeMap<String, Kind>,
     /// The queues to serve.
     pub queues: BTreeMap<String, Queue>,
+    /// Other doors into the queues.
+    pub intake: Intake,
     /// Health and metrics.
     pub http: Http,
     /// Logging.
@@ -227,6 +229,47 @@ pub struct Queue {
     pub fair_share: Option<f64>,
     /// Turns that a user gets for each turn of another; none named: 1.
     pub user_weights: BTreeMap<String, f64>,
+}
+
+/// `[intake]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Intake {
+    /// apalis-redis queues to take tasks from.
+    pub apalis: BTreeMap<String, ApalisIntake>,
+}
+
+/// `[intake.apalis.<name>]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApalisIntake {
+    /// What kind of job a task becomes.
+    pub kind: String,
+    /// The queue that it goes to; none: the kind's own.
+    pub queue: Option<String>,
+    /// apalis' name of its queue; none: the intake's name.
+    pub namespace: Option<String>,
+    /// Pause between looks while nothing waits.
+    #[serde(with = "load::duration", default = "ApalisIntake::poll")]
+    pub poll: Duration,
+    /// How long apalis' books keep a task whose job has ended.
+    #[serde(with = "load::duration", default = "ApalisIntake::keep")]
+    pub keep: Duration,
+}
+
+impl ApalisIntake {
+    fn poll() -> Duration {
+        Duration::from_millis(200)
+    }
+
+    fn keep() -> Duration {
+        Duration::from_hours(1)
+    }
+
+    /// apalis' name of the queue of an intake.
+    pub fn namespace<'a>(&'a self, name: &'a str) -> &'a str {
+        self.namespace.as_deref().unwrap_or(name)
+    }
 }
 
 /// `[http]`

@@ -18,6 +18,7 @@ use roadie_jobs::metric::{
 use tokio::time::timeout;
 
 use crate::outcome::Label;
+use crate::queue::apalis::{self, Moved};
 use crate::queue::{QueueError, STATES};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
@@ -33,6 +34,10 @@ const RECOVERED: &str = "roadie_jobs_recovered_total";
 const STALE: &str = "roadie_stale_results_rejected_total";
 const QUEUE_JOBS: &str = "roadie_queue_jobs";
 const QUEUE_AGE: &str = "roadie_queue_oldest_age_seconds";
+const INTAKE_MOVED: &str = "roadie_intake_moved_total";
+const INTAKE_DROPPED: &str = "roadie_intake_dropped_total";
+const INTAKE_FAILURES: &str = "roadie_intake_failures_total";
+const INTAKE_BACKLOG: &str = "roadie_intake_backlog";
 const SLOTS: &str = "roadie_slots";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
 const DB_POOL: &str = "roadie_db_pool_connections";
@@ -81,6 +86,10 @@ fn describe() {
     describe_counter!(STALE, "Results of jobs that somebody else held by then");
     describe_gauge!(QUEUE_JOBS, "Jobs in a queue by state, read at scrape");
     describe_gauge!(QUEUE_AGE, "Age of the oldest job that could run now, read at scrape");
+    describe_counter!(INTAKE_MOVED, "Tasks of an intake that became jobs");
+    describe_counter!(INTAKE_DROPPED, "Tasks of an intake that became no job, by why");
+    describe_counter!(INTAKE_FAILURES, "Tries of an intake that Redis did not answer");
+    describe_gauge!(INTAKE_BACKLOG, "Tasks that wait to become jobs, read at scrape");
     describe_gauge!(SLOTS, "Slots by class of handler");
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
     describe_gauge!(DB_POOL, "Connections to the catalogue");
@@ -121,6 +130,26 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
         counter!(PHOTOS, "result" => result).absolute(0);
     }
     counter!(DB_SLOW).absolute(0);
+}
+
+/// The same for an intake.
+pub(crate) fn register_intake(intake: &str) {
+    intake_moved(intake, Moved::default());
+    counter!(INTAKE_FAILURES, "intake" => intake.to_owned()).absolute(0);
+}
+
+/// Tasks left the lists of an intake.
+pub(crate) fn intake_moved(intake: &str, moved: Moved) {
+    counter!(INTAKE_MOVED, "intake" => intake.to_owned()).increment(moved.jobs);
+    for (reason, tasks) in [("known", moved.known), ("empty", moved.empty)] {
+        counter!(INTAKE_DROPPED, "intake" => intake.to_owned(), "reason" => reason)
+            .increment(tasks);
+    }
+}
+
+/// An intake could not do its work for now.
+pub(crate) fn intake_failed(intake: &str) {
+    counter!(INTAKE_FAILURES, "intake" => intake.to_owned()).increment(1);
 }
 
 /// A job is in hand until the answer is dropped.
@@ -215,6 +244,10 @@ async fn refresh_queues(engine: &Engine) -> Result<(), QueueError> {
         let age = Duration::from_millis(depth.oldest_age_ms).as_secs_f64();
         set_depth(queue, depth.jobs.map(float), age);
     }
+    for (name, intake) in &engine.config.intake.apalis {
+        let tasks = apalis::backlog(&engine.queues, intake.namespace(name)).await?;
+        gauge!(INTAKE_BACKLOG, "intake" => name.clone()).set(float(tasks));
+    }
     gauge!(REDIS_RTT).set(crate::queue::ping(&engine.queues).await?.as_secs_f64());
     Ok(())
 }
@@ -223,6 +256,9 @@ async fn refresh_queues(engine: &Engine) -> Result<(), QueueError> {
 fn forget_queues(engine: &Engine) {
     for queue in engine.config.queues.keys() {
         set_depth(queue, [f64::NAN; STATES.len()], f64::NAN);
+    }
+    for name in engine.config.intake.apalis.keys() {
+        gauge!(INTAKE_BACKLOG, "intake" => name.clone()).set(f64::NAN);
     }
     gauge!(REDIS_RTT).set(f64::NAN);
 }

@@ -9,8 +9,10 @@
 //! - [`feed`]: reserved jobs, one stream per queue; `pump`: its hot path; `marker`: the wait for jobs;
 //! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
+//! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
 //! - `scripts`: our own Lua.
 
+pub(crate) mod apalis;
 mod connect;
 mod counts;
 pub mod feed;
@@ -120,6 +122,18 @@ pub enum QueueError {
         /// Its own words.
         #[source]
         source: redis::RedisError,
+    },
+    /// An apalis queue and ours are on different nodes of a Cluster.
+    #[error(
+        "in a Redis Cluster no task can move in one step from apalis' queue {namespace} to queues under {prefix}: \
+         both names must hold the same {{hash tag}}, e.g. redis.prefix = \"{{roadie}}\" and \
+         namespace = \"{{roadie}}:emails\", which the producers then name in their `Config::queue`"
+    )]
+    OtherSlot {
+        /// apalis' name of its queue.
+        namespace: String,
+        /// `redis.prefix`.
+        prefix: String,
     },
     /// The queue is not there.
     #[error("there is no queue {queue} under this prefix; `roadie queues` lists those that exist")]

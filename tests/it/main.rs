@@ -12,6 +12,8 @@ mod backoff;
 mod children;
 mod cli;
 mod conformance;
+mod intake_apalis;
+mod intake_backlog;
 mod isolation;
 mod metrics;
 mod order;

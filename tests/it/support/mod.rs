@@ -5,10 +5,11 @@
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
-//! - [`mod@http`]: enough of it to scrape.
+//! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape.
 
 #[macro_use]
 pub(crate) mod postgres;
+pub(crate) mod apalis;
 pub(crate) mod http;
 pub(crate) mod photos;
 pub(crate) mod play;

@@ -193,6 +193,20 @@ impl Stage {
             .unwrap()
     }
 
+    /// The jobs of all events of one name that a queue keeps.
+    pub(crate) async fn events(&self, queue: &str, name: &str) -> Vec<String> {
+        let stream: ::redis::streams::StreamRangeReply = ::redis::cmd("XRANGE")
+            .arg(format!("{}:{queue}:events", self.prefix))
+            .arg("-")
+            .arg("+")
+            .query_async(&mut self.queues().await.redis())
+            .await
+            .unwrap();
+        let named =
+            stream.ids.iter().filter(|entry| entry.get::<String>("event").as_deref() == Some(name));
+        named.map(|entry| entry.get("jobId").unwrap()).collect()
+    }
+
     /// The only dead letter of a job.
     pub(crate) async fn letter(&self, id: &str) -> DeadLetter {
         let catalogue = self.catalogue().await;

@@ -1,0 +1,5 @@
+//! Other doors into the queue, for those who do not speak BullMQ.
+//!
+//! - [`apalis`]: Rust producers that push to apalis-redis queues.
+
+pub(crate) mod apalis;
