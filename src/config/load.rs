@@ -186,9 +186,14 @@ fn established(name: &str) -> bool {
     ESTABLISHED.iter().any(|(known, _)| *known == name)
 }
 
-/// Keys that hold numbers wherever they are; those of queues and kinds have no default to tell.
-fn is_number(key: &str) -> bool {
-    matches!(key, "slots" | "weight" | "attempts")
+/// What keys of queues and kinds hold, which have no default to tell.
+fn without_default(path: &[String], text: &str) -> Option<Value> {
+    match path.iter().rev().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["slots" | "weight" | "attempts", ..] => text.parse().map(Value::Integer).ok(),
+        ["fair", ..] => text.parse().map(Value::Boolean).ok(),
+        ["fair_share", ..] | [_, "user_weights", ..] => text.parse().map(Value::Float).ok(),
+        _ => Some(Value::String(text.to_owned())),
+    }
 }
 
 /// Whether a key holds text, of which nothing is a value too.
@@ -199,7 +204,7 @@ fn is_text(known: &Table, path: &[String]) -> bool {
     let at = parents.iter().try_fold(known, |at, part| at.get(part)?.as_table());
     match at.and_then(|at| at.get(last)) {
         Some(value) => value.is_str(),
-        None => !is_number(last),
+        None => matches!(without_default(path, ""), Some(Value::String(_))),
     }
 }
 
@@ -265,7 +270,7 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
         Some(Value::Array(_)) => Some(Value::Array(
             text.split(',').filter(|p| !p.is_empty()).map(|p| Value::String(p.into())).collect(),
         )),
-        None if is_number(last) => text.parse().map(Value::Integer).ok(),
+        None => without_default(path, text),
         _ => Some(Value::String(text.to_owned())),
     };
     match value {

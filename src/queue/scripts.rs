@@ -20,6 +20,7 @@ macro_rules! script {
 }
 
 script!(RESERVE, "scripts/common.lua", "scripts/fair.lua", "scripts/reserve.lua");
+script!(SORT, "scripts/common.lua", "scripts/fair.lua", "scripts/sort.lua");
 script!(SETTLE, "scripts/common.lua", "scripts/settle.lua");
 script!(RECOVER, "scripts/common.lua", "scripts/recover.lua");
 script!(REQUEUE, "scripts/common.lua", "scripts/requeue.lua");
@@ -230,6 +231,16 @@ impl Queues {
             _ => Err(QueueError::Script { step: "end a job", message: answer }),
         };
         Ok(answers.into_iter().map(told).collect())
+    }
+
+    /// Deals turns to waiting jobs of a fair queue; answers to how many.
+    pub async fn sort(&self, queue: &str, by: &str) -> Result<usize, QueueError> {
+        SORT.key(self.meta_key(queue))
+            .arg(self.base(queue))
+            .arg(by)
+            .invoke_async(&mut self.redis())
+            .await
+            .map_err(failed("deal turns"))
     }
 
     /// Replaces the weights of a fair queue's users.

@@ -48,6 +48,9 @@ const DIVIDE_EVERY: Duration = Duration::from_millis(100);
 /// How often a queue is looked at while nobody has paused it, and while somebody has.
 const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
+/// How often turns are dealt while no job comes in, and while jobs do.
+const DEAL_EVERY: Duration = Duration::from_millis(100);
+const DEAL_ON_EVERY: Duration = Duration::from_millis(2);
 /// How often, and how many times in a row, all handler threads must be stuck to end the process.
 const GUARD_EVERY: Duration = Duration::from_secs(1);
 const GUARD_PATIENCE: u32 = 3;
@@ -153,8 +156,10 @@ impl Crew {
             feed.start();
             let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
-            let weights = set_user_weights(Arc::clone(&self.engine), queue.clone());
-            self.clockwork.push(self.engine.control.spawn(weights));
+            if self.engine.config.fair_share(queue).is_some() {
+                let turns = deal_turns(Arc::clone(&self.engine), queue.clone());
+                self.clockwork.push(self.engine.control.spawn(turns));
+            }
             let recovery = recovery::watch(Arc::clone(&self.engine), queue.clone());
             self.clockwork.push(self.engine.control.spawn(recovery));
         }
@@ -208,14 +213,17 @@ fn serving(engine: &Engine, queue: &str, suspects: &Arc<AtomicUsize>) -> Serving
     }
 }
 
-/// The weights of a fair queue's users lie in Redis, where turns are dealt.
-async fn set_user_weights(engine: Arc<Engine>, queue: String) {
-    let Some(settings) = engine.config.queues.get(&queue).filter(|queue| queue.fair) else {
-        return;
-    };
+/// Deals turns to the jobs of a fair queue as they come: one that comes last may be the next, also while
+/// no slot is free and nothing is reserved.
+async fn deal_turns(engine: Arc<Engine>, queue: String) {
+    let Some(settings) = engine.config.queues.get(&queue) else { return };
     let set = || engine.queues.set_user_weights(&queue, &settings.user_weights);
     // Tried until it succeeds, or the process ends.
     let _ = patience::patiently(|| false, set).await;
+    loop {
+        let dealt = engine.queues.sort(&queue, &engine.config.worker.fair_by).await.unwrap_or(0);
+        tokio::time::sleep(if dealt > 0 { DEAL_ON_EVERY } else { DEAL_EVERY }).await;
+    }
 }
 
 /// Divides the slots between the queues, again and again.

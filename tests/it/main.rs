@@ -12,6 +12,7 @@ mod backoff;
 mod children;
 mod cli;
 mod conformance;
+mod fair;
 mod intake_apalis;
 mod intake_backlog;
 mod isolation;

@@ -18,13 +18,14 @@ local function weight_of(base, user)
   return tonumber(call("HGET", base .. ":roadie:weights", user) or 1) or 1
 end
 
+-- Answers how many jobs got a turn.
 local function sort(base, field)
   local turns = base .. ":roadie:turns"
   local dealt = tonumber(call("GET", base .. ":roadie:dealt") or 0)
-  for _ = 1, SORTED_AT_ONCE do
+  for sorted = 0, SORTED_AT_ONCE - 1 do
     local id = call("RPOP", base .. ":wait")
     if not id then
-      break
+      return sorted
     end
     local user = user_of(base, id, field)
     local turn = math.max(tonumber(call("HGET", turns, user) or 0), dealt)
@@ -32,6 +33,7 @@ local function sort(base, field)
     call("HSET", turns, user, turn)
     call("ZADD", base .. ":prioritized", turn, id)
   end
+  return SORTED_AT_ONCE
 end
 
 local function fair_turns(base, share, field)
