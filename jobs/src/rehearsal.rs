@@ -12,16 +12,23 @@ use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
 
 /// Does as its payload says: `{"act": "return", "value": …}`.
 ///
-/// Effects: progress and a checkpoint, where asked for.
+/// Effects: progress, a checkpoint and lines in the job's log, where asked for.
 /// Safe to repeat because: it touches nothing else.
 /// Gives up when: told to.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Rehearse {
     #[serde(flatten)]
     act: Act,
     /// Attempts that fail before the act is played.
     #[serde(default)]
     failures: u32,
+    /// Pause before the act is played, in milliseconds; deaf to being asked to stop.
+    #[serde(default)]
+    sleep_ms: u64,
+    /// Whether each run begins with a line in the job's log: who, when, which attempt.
+    #[serde(default)]
+    trace: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -62,6 +69,8 @@ enum Act {
     /// Sleeps in steps, with progress and a checkpoint after each.
     #[serde(rename_all = "camelCase")]
     Steps { steps: u64, step_ms: u64 },
+    /// Tries a checkpoint, progress and a line in the log, whatever comes of it, then succeeds.
+    Insist,
 }
 
 impl Job for Rehearse {
@@ -75,6 +84,14 @@ impl Job for Rehearse {
 
     async fn run(self, cx: JobContext) -> Result<Value, JobError> {
         let attempt = cx.info().attempt;
+        if self.trace {
+            let (process, at) = (std::process::id(), cx.effects().clock.now_ms());
+            let run = json!({ "attempt": attempt, "process": process, "at": at });
+            cx.log(&run.to_string()).await;
+        }
+        if self.sleep_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.sleep_ms)).await;
+        }
         if attempt <= self.failures {
             return Err(JobError::retry(anyhow!("attempt {attempt} fails as asked")));
         }
@@ -99,6 +116,7 @@ impl Job for Rehearse {
                 Ok(json!(lines.len()))
             }
             Act::Steps { steps, step_ms } => play(&cx, steps, Duration::from_millis(step_ms)).await,
+            Act::Insist => insist(&cx).await,
         }
     }
 }
@@ -135,6 +153,14 @@ async fn collected(cx: &JobContext) -> Result<Value, JobError> {
         "completed": children.completed.values().collect::<Vec<_>>(),
         "failed": children.failed.values().collect::<Vec<_>>(),
     }))
+}
+
+async fn insist(cx: &JobContext) -> Result<Value, JobError> {
+    let said = json!("insisted");
+    let kept = cx.checkpoint(&said).await.is_ok();
+    cx.report(Progress { value: said, mirror: None });
+    cx.log("insisted").await;
+    Ok(json!({ "checkpoint": kept }))
 }
 
 async fn play(cx: &JobContext, steps: u64, pause: Duration) -> Result<Value, JobError> {

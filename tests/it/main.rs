@@ -10,6 +10,7 @@ mod support;
 
 mod backoff;
 mod children;
+mod chaos_kill_storm;
 mod cli;
 mod conformance;
 mod fair;

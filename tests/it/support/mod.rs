@@ -3,6 +3,7 @@
 //! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart; [`sentinels`]: with a master
 //! - [`stage`]: what one test runs on: prefix, folder, catalogue, settings;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
+//! - [`fleet`]: several of them, and what their jobs tell;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape.
@@ -10,6 +11,7 @@
 #[macro_use]
 pub(crate) mod postgres;
 pub(crate) mod apalis;
+pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod photos;
 pub(crate) mod play;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bullmq::{Job, JobOptions, JobState};
+use bullmq::{BulkJob, Job, JobOptions, JobState};
 use roadie::config::{Config, Sources};
 use roadie::daemon::catalogue_options;
 use roadie::queue::{QueueError, Queues};
@@ -129,6 +129,24 @@ impl Stage {
         let queue = self.queues().await.queue(queue).await.unwrap();
         let job = queue.add(kind, payload).options(options).await.unwrap();
         job.id().to_owned()
+    }
+
+    /// Adds jobs of one kind as a producer does that has many; answers their ids in order.
+    pub(crate) async fn add_many(
+        &self,
+        queue: &str,
+        kind: &str,
+        payloads: impl IntoIterator<Item = Value>,
+    ) -> Vec<String> {
+        let queue = self.queues().await.queue(queue).await.unwrap();
+        let payloads: Vec<Value> = payloads.into_iter().collect();
+        let mut ids = Vec::with_capacity(payloads.len());
+        for chunk in payloads.chunks(1_000) {
+            let jobs = chunk.iter().map(|payload| BulkJob::new(kind, payload)).collect();
+            let added = queue.add_bulk(jobs).await.unwrap();
+            ids.extend(added.iter().map(|job| job.id().to_owned()));
+        }
+        ids
     }
 
     /// The job when it has reached a state.
