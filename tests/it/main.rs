@@ -9,8 +9,12 @@
 mod support;
 
 mod backoff;
-mod children;
+mod chaos_frozen;
 mod chaos_kill_storm;
+mod chaos_poison;
+mod chaos_redis;
+mod chaos_stalled;
+mod children;
 mod cli;
 mod conformance;
 mod fair;

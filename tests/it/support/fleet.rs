@@ -44,6 +44,15 @@ impl<'a> Fleet<'a> {
         Killed { pid, at }
     }
 
+    /// Starts a new one for each that has ended by itself; answers how many.
+    pub(crate) fn replace_ended(&mut self) -> usize {
+        let all = self.workers.len();
+        self.workers.retain_mut(Process::runs);
+        let ended = all - self.workers.len();
+        self.workers.extend((0..ended).map(|_| Process::start(self.stage)));
+        ended
+    }
+
     pub(crate) async fn end(self) {
         for worker in self.workers {
             worker.kill().await;

@@ -1,0 +1,96 @@
+//! Redis is killed under load and comes back: what it acknowledged is done, and work goes on at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::AsyncCommands as _;
+use serde_json::json;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::time::{Instant, sleep};
+
+use super::support::fleet::{Recovery, figures, now_ms};
+use super::support::process::Process;
+use super::support::redis::RedisServer;
+use super::support::stage::Stage;
+use super::support::{SOON, next, within};
+
+const QUEUE: &str = "rehearsals";
+const DOWN: Duration = Duration::from_secs(3);
+const RESUMES: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_redis_loses_nothing_and_work_resumes_at_once() {
+    let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+    let redis = Arc::new(need!(RedisServer::start(&durable)));
+    let stage = Recovery::of_this_run().set(Stage::on(Arc::clone(&redis)).with_rehearsals(8));
+    let mut workers = [Process::serving(&stage).await, Process::serving(&stage).await];
+    let job = || json!({ "act": "return", "sleepMs": fastrand::u32(5..=50) });
+    let mut ids = stage.add_many(QUEUE, "rehearse", (0..2_000).map(|_| job())).await;
+
+    // A producer that adds one by one, and remembers what Redis has acknowledged.
+    let queue = stage.queues().await.queue(QUEUE).await.unwrap();
+    let (tell, mut acknowledged) = unbounded_channel();
+    let producer = tokio::spawn(async move {
+        loop {
+            match queue.add("rehearse", job()).await {
+                Ok(added) => tell.send(added.id().to_owned()).unwrap(),
+                Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        }
+    });
+    let completed = async || {
+        let client = redis::Client::open(redis.url()).unwrap();
+        let mut redis =
+            client.get_multiplexed_async_connection().await.map_err(|e| e.to_string())?;
+        let key = format!("{}:{QUEUE}:completed", stage.prefix);
+        redis.zcard::<_, u64>(key).await.map_err(|e| e.to_string())
+    };
+    let more_than = async |done: u64, limit: Duration| {
+        within(limit, &format!("more than {done} jobs are done"), async || {
+            let seen = completed().await?;
+            if seen > done { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+    };
+    for _ in 0..200 {
+        ids.push(next(&mut acknowledged).await);
+    }
+    more_than(200, SOON).await;
+    redis.kill();
+    sleep(DOWN).await;
+    // Returns as soon as it answers.
+    redis.restart();
+    let answered = Instant::now();
+    let before = completed().await.unwrap();
+    more_than(before, RESUMES).await;
+    let resumed = answered.elapsed();
+    ids.push(next(&mut acknowledged).await);
+    producer.abort();
+    while let Ok(id) = acknowledged.try_recv() {
+        ids.push(id);
+    }
+
+    let queues = stage.queues().await;
+    let all = ids.len() as u64;
+    let limit = Duration::from_mins(1) + Recovery::of_this_run().promised();
+    within(limit, "every acknowledged job is done", async || {
+        let depth = queues.depth(QUEUE, now_ms()).await.map_err(|e| e.to_string())?;
+        // Some may have been added without their acknowledgement having come through.
+        if depth.of("completed") >= all { Ok(()) } else { Err(format!("{all}: {depth:?}")) }
+    })
+    .await;
+    let mut pipe = redis::pipe();
+    for id in &ids {
+        pipe.hexists(format!("{}:{QUEUE}:{id}", stage.prefix), "finishedOn");
+    }
+    let done: Vec<bool> = pipe.query_async(&mut queues.redis()).await.unwrap();
+    let lost: Vec<_> = ids.iter().zip(done).filter(|(_, done)| !done).collect();
+    assert!(lost.is_empty(), "acknowledged and not done: {lost:?}");
+    for worker in &mut workers {
+        assert!(worker.runs(), "a worker ended: {}", worker.log());
+    }
+    figures(&format!("Redis restart: {all} acknowledged jobs done, resumed after {resumed:.1?}"));
+    for worker in workers {
+        worker.kill().await;
+    }
+}
