@@ -56,7 +56,7 @@ impl Feed {
         let request = Reserve {
             worker: serving.worker.clone(),
             lease: serving.lease,
-            token_prefix: format!("{}:", uuid::Uuid::new_v4().simple()),
+            token_prefix: format!("{}:", serving.worker),
             first_token: 0,
             fair_share: serving.fair_share,
             fair_by: serving.fair_by.clone(),

@@ -31,8 +31,8 @@ script!(REPORT, "scripts/common.lua", "scripts/report.lua");
 script!(LOG, "scripts/common.lua", "scripts/log.lua");
 script!(NEXT_FIRING, "scripts/common.lua", "scripts/next_firing.lua");
 script!(TAKE, "scripts/common.lua", "scripts/take.lua");
-script!(NOTE_FAILURE, "scripts/note_failure.lua");
-script!(SAVE_CHECKPOINT, "scripts/save_checkpoint.lua");
+script!(NOTE_FAILURE, "scripts/common.lua", "scripts/note_failure.lua");
+script!(SAVE_CHECKPOINT, "scripts/common.lua", "scripts/save_checkpoint.lua");
 script!(SET_OPTIONS, "scripts/set_options.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(UNCLAIM, "scripts/unclaim.lua");
@@ -80,7 +80,7 @@ pub(super) struct Failure<'a> {
 pub(super) struct Reserve {
     pub(super) worker: String,
     pub(super) lease: Duration,
-    /// Unique to this pump; a number is appended.
+    /// The worker's name and a colon; a number is appended.
     pub(super) token_prefix: String,
     pub(super) first_token: u64,
     /// Largest share of the busy slots of one user while others wait; none: no fairness.
@@ -447,10 +447,10 @@ impl Queues {
         held: &Held<'_>,
         failure: &Failure<'_>,
     ) -> Result<Option<String>, QueueError> {
-        let key = self.job_key(held.queue, held.id);
         NOTE_FAILURE
-            .key(&key)
-            .key(format!("{key}:lock"))
+            .key(self.meta_key(held.queue))
+            .arg(self.base(held.queue))
+            .arg(held.id)
             .arg(held.token)
             .arg(i32::from(failure.count))
             .arg(failure.reason)
@@ -481,15 +481,7 @@ impl Queues {
         held: &Held<'_>,
         checkpoint: &str,
     ) -> Result<bool, QueueError> {
-        let key = self.job_key(held.queue, held.id);
-        SAVE_CHECKPOINT
-            .key(&key)
-            .key(format!("{key}:lock"))
-            .arg(held.token)
-            .arg(checkpoint)
-            .invoke_async(&mut self.redis())
-            .await
-            .map_err(failed("save a checkpoint"))
+        self.held_call(&SAVE_CHECKPOINT, "save a checkpoint", held, &[checkpoint]).await
     }
 
     /// A job's checkpoint, if it has one that is JSON.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Engine;
 use crate::observe::metrics;
 use crate::queue::QueueError;
@@ -18,13 +20,15 @@ const BETWEEN_IN_MASS: Duration = Duration::from_millis(150);
 /// Looks for lost leases again and again. One process of the fleet does it at a time.
 pub(super) async fn watch(engine: Arc<Engine>, queue: String) {
     let every = engine.config.worker.recovery_scan;
-    let mut ticks = tokio::time::interval(every);
+    // The first look leaves those who were cut off together with us the time to renew their leases.
+    let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = look(&engine, &queue, every).await {
-            // The feed says that Redis is away.
+            // The feed says that Redis is away. Leases ran on meanwhile: their holders come first.
             tracing::debug!(%error, queue, "not looked for lost leases");
+            ticks.reset_after(engine.config.worker.lease);
         }
     }
 }

@@ -15,8 +15,16 @@ local function is_canary(id)
   return string.sub(id, 1, 14) == "roadie:canary:"
 end
 
+-- Whether the holder of a token (`worker:number`) holds the job. A lease that ran out, e.g. while Redis was
+-- away, is still its own as long as nobody has taken the job: whoever does changes or removes `pb`.
 local function held(base, id, token)
-  return call("GET", base .. ":" .. id .. ":lock") == token
+  local key = base .. ":" .. id
+  local holder = call("GET", key .. ":lock")
+  if holder then
+    return holder == token
+  end
+  return call("HGET", key, "pb") == string.match(token, "^(.*):")
+    and call("LPOS", base .. ":active", id) ~= false
 end
 
 -- Whether the queue is paused, and whether its global concurrency is used up.

@@ -6,6 +6,6 @@ local base, id = ARGV[1], ARGV[2]
 if not held(base, id, ARGV[3]) then
   return 0
 end
-call("PEXPIRE", base .. ":" .. id .. ":lock", ARGV[4])
+call("SET", base .. ":" .. id .. ":lock", ARGV[3], "PX", ARGV[4])
 call("SREM", base .. ":stalled", id)
 return 1

@@ -17,6 +17,7 @@ for _ = 1, tonumber(ARGV[2]) do
     call("LREM", base .. ":active", 1, id)
     call("HDEL", base .. ":roadie:holders", id)
     call("SREM", base .. ":stalled", id)
+    call("HDEL", key, "pb")
     local priority = call("HMGET", key, "priority", "name")
     if is_canary(id) then
       call("DEL", key)
