@@ -112,6 +112,15 @@ pub enum QueueError {
         /// The queue.
         queue: String,
     },
+    /// The connection broke, or there is none.
+    #[error("{step}: Redis is not reachable")]
+    Unreachable {
+        /// What was tried. It may have been done all the same, if the answer was lost.
+        step: &'static str,
+        /// Why.
+        #[source]
+        source: redis::RedisError,
+    },
     /// Redis is there, and refuses for now.
     #[error("{step}: Redis refuses writes: {refusal}")]
     Refused {
@@ -319,7 +328,12 @@ impl Queues {
         operation: impl IntoFuture<Output = Result<T, bullmq::Error>>,
     ) -> Result<T, QueueError> {
         let done = self.link.unless_lost(operation.into_future()).await;
-        done.map_err(QueueError::of(what))?.map_err(|e| step(what, queue, e))
+        let done = done.map_err(QueueError::of(what))?.map_err(|e| step(what, queue, e));
+        if let Err(QueueError::Unreachable { .. }) = done {
+            // Its connection broke before ours did.
+            *self.open.lock().await = Handles::default();
+        }
+        done
     }
 
     /// A queue that must exist: opening one creates it, and looking should not.
@@ -443,8 +457,9 @@ impl QueueError {
     /// What a failed command means.
     fn of(step: &'static str) -> impl Fn(redis::RedisError) -> Self + Copy {
         move |source| match Fault::of(&source) {
+            Fault::Broken | Fault::Moved => Self::Unreachable { step, source },
             Fault::Refused(refusal) => Self::Refused { step, refusal, source },
-            _ => Self::Redis { step, source },
+            Fault::Command => Self::Redis { step, source },
         }
     }
 }
@@ -452,7 +467,7 @@ impl QueueError {
 /// What a failed operation of BullMQ means.
 fn step(step: &'static str, queue: &str, source: bullmq::Error) -> QueueError {
     match source {
-        bullmq::Error::Redis(source) if matches!(Fault::of(&source), Fault::Refused(_)) => {
+        bullmq::Error::Redis(source) if Fault::of(&source) != Fault::Command => {
             QueueError::of(step)(source)
         }
         source => QueueError::Step { step, queue: queue.to_owned(), source: Box::new(source) },

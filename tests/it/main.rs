@@ -25,6 +25,7 @@ mod metrics;
 mod order;
 mod outcome;
 mod recovery;
+mod redis_full;
 mod redis_restart;
 mod retention;
 mod scan_folder;

@@ -5,5 +5,10 @@ local holder = redis.call("GET", KEYS[1])
 if holder and holder ~= ARGV[1] then
   return holder
 end
-redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+-- A full Redis lets a claim live on, but none be made.
+if holder then
+  redis.call("PEXPIRE", KEYS[1], ARGV[2])
+else
+  redis.call("SET", KEYS[1], ARGV[1], "PX", ARGV[2])
+end
 return ARGV[1]
