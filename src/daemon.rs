@@ -17,6 +17,7 @@ use crate::intake::apalis::Intakes;
 use crate::lifecycle::{Exit, Stop};
 use crate::observe::{http, metrics};
 use crate::queue::Queues;
+use crate::upkeep::Upkeep;
 use crate::worker::{Crew, Engine, panics};
 
 /// A process that is ready to run jobs.
@@ -88,6 +89,7 @@ impl Daemon {
         let failed = CancellationToken::new();
         self.crew.start(failed.clone());
         self.intakes.start(&stop.soft);
+        let upkeep = Upkeep::start(&self.engine);
         tracing::info!(
             worker = %self.engine.name,
             queues = %self.engine.config.queues.keys().cloned().collect::<Vec<_>>().join(", "),
@@ -100,6 +102,7 @@ impl Daemon {
             () = failed.cancelled() => stop.soft.cancel(),
         }
         self.draining.cancel();
+        upkeep.stop(&self.engine).await;
         let exit = tokio::select! {
             exit = self.drain() => exit,
             () = stop.hard.cancelled() => Exit::Hard,

@@ -23,6 +23,10 @@ impl Config {
         self.duration_faults(&mut faults);
         faults.bound("database.pool_size", self.database.pool_size as usize, 1);
         faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
+        faults.need(!self.retention.every.is_zero(), || "retention.every must not be 0".into());
+        faults.need(self.retention.nearly_full <= 100, || {
+            format!("retention.nearly_full is {}; it is per cent", self.retention.nearly_full)
+        });
         faults.need(self.photos.max_pixels > 0, || "photos.max_pixels must be at least 1".into());
         self.redis_faults(&mut faults);
         let keys = [&self.objects.access_key_id, &self.objects.secret_access_key];
@@ -192,6 +196,7 @@ impl Config {
             ("database.idle_timeout", database.idle_timeout),
             ("database.slow_query", database.slow_query),
             ("objects.timeout", self.objects.timeout),
+            ("retention.every", self.retention.every),
             ("defaults.timeout", self.defaults.timeout.unwrap_or_default()),
         ] {
             faults.within(key, duration);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod load;
+mod retention;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use roadie_jobs::Backoff;
 use serde::Deserialize;
 
 pub use load::{ConfigError, Sources};
+pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use secret::{Secret, redact_url};
 
 /// What a path must not hold as it is when it becomes a part of a URL.
@@ -44,6 +46,8 @@ pub struct Config {
     pub queues: BTreeMap<String, Queue>,
     /// Other doors into the queues.
     pub intake: Intake,
+    /// What is kept of finished jobs.
+    pub retention: Retention,
     /// Health and metrics.
     pub http: Http,
     /// Logging.
@@ -229,6 +233,8 @@ pub struct Queue {
     pub fair_share: Option<f64>,
     /// Turns that a user gets for each turn of another; none named: 1.
     pub user_weights: BTreeMap<String, f64>,
+    /// What it keeps of finished jobs.
+    pub retention: QueueRetention,
 }
 
 /// `[intake]`

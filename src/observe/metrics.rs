@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::outcome::Label;
 use crate::queue::apalis::{self, Moved};
+use crate::queue::finished::Ended;
 use crate::queue::{QueueError, STATES};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
@@ -38,6 +39,7 @@ const INTAKE_MOVED: &str = "roadie_intake_moved_total";
 const INTAKE_DROPPED: &str = "roadie_intake_dropped_total";
 const INTAKE_FAILURES: &str = "roadie_intake_failures_total";
 const INTAKE_BACKLOG: &str = "roadie_intake_backlog";
+const REMOVED: &str = "roadie_retention_removed_total";
 const SLOTS: &str = "roadie_slots";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
 const DB_POOL: &str = "roadie_db_pool_connections";
@@ -90,6 +92,7 @@ fn describe() {
     describe_counter!(INTAKE_DROPPED, "Tasks of an intake that became no job, by why");
     describe_counter!(INTAKE_FAILURES, "Tries of an intake that Redis did not answer");
     describe_gauge!(INTAKE_BACKLOG, "Tasks that wait to become jobs, read at scrape");
+    describe_counter!(REMOVED, "Finished jobs that were removed from Redis, by state and reason");
     describe_gauge!(SLOTS, "Slots by class of handler");
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
     describe_gauge!(DB_POOL, "Connections to the catalogue");
@@ -123,6 +126,12 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
             counter!(RECOVERED, "queue" => queue.clone(), "reason" => reason).absolute(0);
         }
         counter!(STALE, "queue" => queue.clone()).absolute(0);
+        for (state, reason) in [Ended::Completed, Ended::Failed]
+            .into_iter()
+            .flat_map(|ended| ["age", "bytes", "count"].map(|reason| (ended.name(), reason)))
+        {
+            removed(queue, state, reason).absolute(0);
+        }
         counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).absolute(0);
         counter!(BULLMQ_FAILED, "queue" => queue.clone()).absolute(0);
     }
@@ -212,6 +221,15 @@ pub(crate) fn stale_result(queue: &str) {
 /// A job has died.
 pub(crate) fn dead_letter(queue: &str, reason: DeadReason) {
     counter!(DEAD, "queue" => queue.to_owned(), "reason" => reason.as_str()).increment(1);
+}
+
+/// Finished jobs were removed: `state` completed or failed; `reason` age, bytes or count.
+pub(crate) fn retention_removed(queue: &str, state: &'static str, reason: &'static str, jobs: u64) {
+    removed(queue, state, reason).increment(jobs);
+}
+
+fn removed(queue: &str, state: &'static str, reason: &'static str) -> metrics::Counter {
+    counter!(REMOVED, "queue" => queue.to_owned(), "state" => state, "reason" => reason)
 }
 
 /// Reads what is read at scrape. What does not answer in time becomes a gap.

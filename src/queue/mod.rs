@@ -10,12 +10,14 @@
 //! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
+//! - `finished`: finished jobs, as retention sees them;
 //! - `scripts`: our own Lua.
 
 pub(crate) mod apalis;
 mod connect;
 mod counts;
 pub mod feed;
+pub(crate) mod finished;
 pub mod link;
 mod marker;
 mod pump;
@@ -461,6 +463,11 @@ impl QueueError {
             Fault::Refused(refusal) => Self::Refused { step, refusal, source },
             Fault::Command => Self::Redis { step, source },
         }
+    }
+
+    /// Whether Redis refused because its memory is full: removing is still allowed.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal::Full, .. })
     }
 }
 

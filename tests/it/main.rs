@@ -28,6 +28,7 @@ mod recovery;
 mod redis_full;
 mod redis_restart;
 mod retention;
+mod retention_upkeep;
 mod scan_folder;
 mod scan_progress;
 mod scan_refusals;

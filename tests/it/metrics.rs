@@ -17,7 +17,7 @@ const SCANS: &str = "photo-processing";
 const REHEARSALS: &str = "rehearsals";
 
 /// Everything that a dashboard may build on.
-const FAMILIES: [(&str, &str); 23] = [
+const FAMILIES: [(&str, &str); 24] = [
     ("bullmq_job_completed_total", "counter"),
     ("bullmq_job_count", "gauge"),
     ("bullmq_job_failed_total", "counter"),
@@ -39,6 +39,7 @@ const FAMILIES: [(&str, &str); 23] = [
     ("roadie_queue_jobs", "gauge"),
     ("roadie_queue_oldest_age_seconds", "gauge"),
     ("roadie_redis_rtt_seconds", "gauge"),
+    ("roadie_retention_removed_total", "counter"),
     ("roadie_slots", "gauge"),
     ("roadie_stale_results_rejected_total", "counter"),
 ];

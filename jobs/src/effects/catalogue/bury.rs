@@ -58,7 +58,7 @@ impl Catalogue {
 }
 
 /// 128 bits of a hash: enough never to collide, short enough to be read out.
-fn letter_id(queue: &str, job_id: &str) -> String {
+pub(super) fn letter_id(queue: &str, job_id: &str) -> String {
     let mut id = text::sha256_hex(&[queue, job_id]);
     id.truncate(32);
     id

@@ -1,10 +1,12 @@
 //! Finding, counting and retrying dead letters.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
+use super::bury::letter_id;
 use super::letter::{DeadLetter, DeadLetterFilter};
 use super::row::TableRow;
 use super::text::without_nul;
@@ -79,6 +81,44 @@ impl Catalogue {
             return Err(CatalogueError::AmbiguousId { prefix: id.into() });
         }
         Ok(found.pop())
+    }
+
+    /// Which deaths (job id, Unix ms) of a queue's jobs have a letter that nobody has retried before
+    /// they died, in this order.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Read`] or [`CatalogueError::Decode`].
+    pub async fn are_buried(
+        &self,
+        queue: &str,
+        deaths: &[(&str, i64)],
+    ) -> Result<Vec<bool>, CatalogueError> {
+        if deaths.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<String> = deaths.iter().map(|(job, _)| letter_id(queue, job)).collect();
+        let mut sql = String::from("SELECT id, retried_at FROM dead_letters WHERE id IN (");
+        for number in 1..=ids.len() {
+            let comma = if number == 1 { "" } else { ", " };
+            write!(sql, "{comma}${number}").expect("writing to a String cannot fail");
+        }
+        sql.push(')');
+        let query = ids.iter().fold(sqlx::query(AssertSqlSafe(sql)), sqlx::query::Query::bind);
+        // From the primary: what a job's removal hangs on must not be old.
+        self.timed("are_buried", async {
+            let rows = query.fetch_all(&self.primary).await;
+            let rows = rows.map_err(|source| CatalogueError::Read { table: TABLE, source })?;
+            let mut retried: HashMap<String, Option<i64>> = HashMap::new();
+            for row in &rows {
+                let row = TableRow { table: TABLE, row };
+                retried.insert(row.get("id")?, row.get("retried_at")?);
+            }
+            let stands = |(id, (_, died)): (&String, &(&str, i64))| {
+                retried.get(id).is_some_and(|at| at.is_none_or(|at| at > *died))
+            };
+            Ok(ids.iter().zip(deaths).map(stands).collect())
+        })
+        .await
     }
 
     /// Notes that the job was put back into its queue at `at_ms` (Unix milliseconds). Answers

@@ -5,7 +5,12 @@ use super::dead_letters::letter;
 use super::*;
 use crate::effects::catalogue::{CatalogueError, DeadLetterFilter, DeadReason, NewDeadLetter};
 
-on_both!(the_filter_filters, an_id_may_be_abbreviated, waiting_letters_are_counted,);
+on_both!(
+    the_filter_filters,
+    an_id_may_be_abbreviated,
+    waiting_letters_are_counted,
+    a_retried_letter_stands_for_no_later_death,
+);
 
 async fn the_filter_filters(database: Database) {
     let catalogue = database.catalogue().await;
@@ -87,4 +92,16 @@ async fn waiting_letters_are_counted(database: Database) {
     assert_eq!(counts, [row("exhausted", 3), row("panic", 1)]);
     catalogue.mark_retried(&id, NOW + 1).await.unwrap();
     assert_eq!(catalogue.dead_letter_counts().await.unwrap(), [row("exhausted", 3)]);
+}
+
+async fn a_retried_letter_stands_for_no_later_death(database: Database) {
+    let catalogue = database.catalogue().await;
+    catalogue.bury(&letter("1")).await.unwrap();
+    let retried = catalogue.bury(&letter("2")).await.unwrap();
+    catalogue.mark_retried(&retried, NOW + 10).await.unwrap();
+    let deaths = [("3", NOW), ("2", NOW), ("2", NOW + 20), ("1", NOW)];
+    let buried = catalogue.are_buried("notifications", &deaths).await.unwrap();
+    assert_eq!(buried, [false, true, false, true]);
+    assert_eq!(catalogue.are_buried("exports", &[("1", NOW)]).await.unwrap(), [false]);
+    assert!(catalogue.are_buried("notifications", &[]).await.unwrap().is_empty());
 }
