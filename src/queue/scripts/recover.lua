@@ -6,6 +6,8 @@
 -- many jobs wait now.
 local base, most = ARGV[1], tonumber(ARGV[3])
 local waiting, doomed = {}, {}
+-- First: a full Redis refuses a script whose first write needs memory.
+call("SREM", base .. ":stalled", "")
 for _ = 1, tonumber(ARGV[2]) do
   -- From the list's end to its front, whose order means nothing: taking one out there costs nothing.
   local id = call("RPOPLPUSH", base .. ":active", base .. ":active")
