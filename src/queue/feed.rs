@@ -11,7 +11,7 @@ use super::Queues;
 use super::marker::Marker;
 use super::pump::{Pump, Shared};
 use super::reserved::Reserved;
-use super::scripts::Reserve;
+use super::turn::Reserve;
 
 /// How a queue is served.
 #[derive(Clone, Debug)]

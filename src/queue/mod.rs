@@ -6,8 +6,10 @@
 //!
 //! - [`Queues`]: what producers and operators do: add, look, count, retry;
 //! - [`link`]: the connection, which replaces itself;
-//! - [`feed`]: reserved jobs, one stream per queue; `pump`: its hot path; `marker`: the wait for jobs;
-//! - [`reserved`]: one job that this process holds; [`transition`]: the ways to let go of it;
+//! - [`feed`]: reserved jobs, one stream per queue; `pump`, `turn`: its hot path; `marker`: the wait for
+//!   jobs;
+//! - [`reserved`], `held`: one job that this process holds; [`transition`]: the ways to let go of it;
+//!   `take`: ends a job that waits;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
 //! - `finished`: finished jobs, as retention sees them;
@@ -18,6 +20,7 @@ mod connect;
 mod counts;
 pub mod feed;
 pub(crate) mod finished;
+mod held;
 pub mod link;
 mod marker;
 mod pump;
@@ -27,6 +30,7 @@ mod schedule;
 mod scripts;
 mod take;
 pub mod transition;
+mod turn;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

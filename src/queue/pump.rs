@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::marker::Marker;
 use super::reserved::Reserved;
-use super::scripts::{Ending, Found, Reserve, State};
 use super::transition::Settled;
+use super::turn::{Ending, Found, Reserve, State};
 use super::{QueueError, Queues};
 
 /// Jobs ended, and jobs reserved, by one call at most: keeps every call below a few ms.

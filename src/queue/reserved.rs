@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use super::held::{Failure, Held};
 use super::pump::{EndRequest, Hold};
 use super::record::{Keep, Record};
-use super::scripts::{Ending, Failure, FoundJob, Held};
 use super::transition::{RetryOptions, Settled, Transition};
+use super::turn::{Ending, FoundJob};
 use super::{QueueError, Queues, schedule};
 
 /// BullMQ keeps this much of an error text; longer ones would only fill Redis.

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::held::{Failure, Held};
 use super::record::Record;
-use super::scripts::{Ending, Failure, Held};
 use super::transition::Settled;
+use super::turn::Ending;
 use super::{QueueError, Queues};
 
 /// Long enough for two calls; whoever dies between them leaves a job that is recovered.
