@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::support::fleet::{figures, full, now_ms};
 use super::support::process::Process;
-use super::support::redis::RedisServer;
+use super::support::redis::{RedisServer, slow_scripts};
 use super::support::stage::Stage;
 
 const STALLED: usize = 30_000;
@@ -100,20 +100,4 @@ async fn thirty_thousand_lost_leases_do_not_stop_the_others() {
     for worker in workers {
         worker.kill().await;
     }
-}
-
-/// What the server noted of scripts: which, and how many microseconds.
-async fn slow_scripts(redis: &mut roadie::queue::Link) -> Vec<(String, u64)> {
-    type Entry = (u64, u64, u64, Vec<String>);
-    let noted: Vec<redis::Value> =
-        redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(redis).await.unwrap();
-    let entries = noted.into_iter().filter_map(|entry| {
-        let redis::Value::Array(mut parts) = entry else { return None };
-        parts.truncate(4);
-        redis::from_redis_value::<Entry>(redis::Value::Array(parts)).ok()
-    });
-    entries
-        .filter(|(.., command)| command[0].to_ascii_lowercase().starts_with("eval"))
-        .map(|(_, _, micros, command)| (command[1].clone(), micros))
-        .collect()
 }

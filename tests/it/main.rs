@@ -18,6 +18,7 @@ mod children;
 mod cli;
 mod conformance;
 mod fair;
+mod fairness;
 mod intake_apalis;
 mod intake_backlog;
 mod isolation;

@@ -196,3 +196,19 @@ impl Drop for RedisServer {
         }
     }
 }
+
+/// What the server noted of scripts in its slow log: which, and how many microseconds.
+pub(crate) async fn slow_scripts(redis: &mut roadie::queue::Link) -> Vec<(String, u64)> {
+    type Entry = (u64, u64, u64, Vec<String>);
+    let noted: Vec<redis::Value> =
+        redis::cmd("SLOWLOG").arg("GET").arg(-1).query_async(redis).await.unwrap();
+    let entries = noted.into_iter().filter_map(|entry| {
+        let redis::Value::Array(mut parts) = entry else { return None };
+        parts.truncate(4);
+        redis::from_redis_value::<Entry>(redis::Value::Array(parts)).ok()
+    });
+    entries
+        .filter(|(.., command)| command[0].to_ascii_lowercase().starts_with("eval"))
+        .map(|(_, _, micros, command)| (command[1].clone(), micros))
+        .collect()
+}
