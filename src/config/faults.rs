@@ -62,7 +62,7 @@ impl Config {
     fn redis_faults(&self, faults: &mut Faults) {
         let redis = &self.redis;
         faults.need(!redis.prefix.is_empty(), || "redis.prefix must not be empty".into());
-        faults.need(redis.cluster_nodes.is_empty() || has_hash_tag(&redis.prefix), || {
+        faults.need(redis.cluster_nodes.is_empty() || hash_tag(&redis.prefix).is_some(), || {
             format!(
                 "redis.cluster_nodes is set, so redis.prefix must hold a hash tag, such as \"{{bull}}\"; \
                  it is \"{}\", and the keys of one queue would lie on several nodes",
@@ -169,6 +169,14 @@ impl Config {
                     "{key} takes from apalis' queue `{namespace}`, as intake.apalis.{other} does already"
                 ));
             }
+            let tags = hash_tag(namespace) == hash_tag(&self.redis.prefix);
+            faults.need(self.redis.cluster_nodes.is_empty() || tags, || {
+                format!(
+                    "redis.cluster_nodes is set, so {key}.namespace must hold the hash tag of redis.prefix, \
+                     \"{}\"; it is \"{namespace}\", and no task could become a job in one step",
+                    self.redis.prefix
+                )
+            });
             let ours = self.queues.keys().chain(intake.queue.as_ref());
             for queue in ours.filter(|queue| namespace == format!("{}:{queue}", self.redis.prefix))
             {
@@ -214,11 +222,10 @@ impl Config {
 }
 
 /// What Redis Cluster hashes instead of the whole key.
-fn has_hash_tag(prefix: &str) -> bool {
-    prefix
-        .split_once('{')
-        .and_then(|(_, rest)| rest.split_once('}'))
-        .is_some_and(|(tag, _)| !tag.is_empty())
+fn hash_tag(key: &str) -> Option<&str> {
+    let (_, rest) = key.split_once('{')?;
+    let (tag, _) = rest.split_once('}')?;
+    (!tag.is_empty()).then_some(tag)
 }
 
 /// `host:port`, perhaps behind a scheme. Credentials have a place of their own, which does not print.

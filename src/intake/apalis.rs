@@ -6,7 +6,7 @@
 
 mod task;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -44,6 +44,8 @@ struct Intake {
     handover: Handover,
     settings: config::ApalisIntake,
     engine: Arc<Engine>,
+    /// When trouble was mentioned last.
+    warned: Arc<Mutex<Throttle>>,
 }
 
 impl Intakes {
@@ -71,6 +73,7 @@ impl Intakes {
                 handover,
                 settings: settings.clone(),
                 engine: Arc::clone(engine),
+                warned: Arc::default(),
             });
         }
         Ok(Self { intakes })
@@ -95,7 +98,7 @@ enum Work {
 
 impl Intake {
     async fn repeat(self, work: Work, stop: CancellationToken) {
-        let (mut warned, mut odd) = (Throttle::default(), Throttle::default());
+        let mut odd = Throttle::default();
         while !stop.is_cancelled() {
             let done = match work {
                 Work::Move => self.move_batch(&mut odd).await,
@@ -103,7 +106,7 @@ impl Intake {
             };
             let pause = done.unwrap_or_else(|error| {
                 metrics::intake_failed(&self.name);
-                if warned.now() {
+                if self.warned.lock().unwrap_or_else(PoisonError::into_inner).now() {
                     let error = logs::error_line(&error);
                     tracing::warn!(intake = %self.name, error, "trouble with an intake; trying again");
                 }

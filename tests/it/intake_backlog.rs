@@ -111,40 +111,39 @@ async fn a_backlog_of_100_000_tasks_is_moved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::print_stdout, reason = "the figure is what people ask for")]
 async fn tasks_survive_a_storm_of_kills_and_run_once_each() {
     const TASKS: usize = 5_000;
-    const KILLS: u32 = 8;
+    const KILLS: usize = 12;
     let redis = Arc::new(need!(RedisServer::start(&[])));
     let stage = Stage::on(Arc::clone(&redis)).with_plays(8);
     let mut producer = Producer::new(&stage).await;
     let runs = Runs::default();
     let (args, prefix) = (runs.args(), stage.prefix.clone());
-    // Jobs that leave nothing behind: what comes back cannot know them by their ids.
+    // Jobs that leave nothing behind: whoever comes back cannot know them by their ids.
+    producer.push_vanishing((0..TASKS).map(|task| task.to_string()), &args).await;
     let worker = Worker::start(&stage).await;
-    let pushing = async {
-        for bulk in 0..50 {
-            let ids = (0..TASKS / 50).map(|task| format!("{bulk}-{task}"));
-            producer.push_vanishing(ids, &args).await;
-            tokio::time::sleep(Duration::from_millis(60)).await;
-        }
-    };
-    let killing = async {
-        let mut processes = vec![Process::start(&mover(&redis, &prefix))];
-        for _ in 0..KILLS {
-            let stage = mover(&redis, &prefix);
-            let process = Process::serving(&stage).await;
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..250))).await;
-            processes.push(process);
-            processes.remove(0).kill().await;
-        }
-        processes
-    };
-    let ((), survivors) = tokio::join!(pushing, killing);
+    // Each is killed in the middle of the move, when a random number of tasks is left.
+    let mut left = TASKS as u64;
+    let mut killed = Vec::new();
+    while left > 200 && killed.len() < KILLS {
+        let enough = fastrand::u64(left * 3 / 4..left);
+        let process = Process::start(&mover(&redis, &prefix));
+        within(LONG, "some tasks are moved", async || match producer.waiting().await {
+            waiting if waiting <= enough => Ok(()),
+            waiting => Err(waiting.to_string()),
+        })
+        .await;
+        process.kill().await;
+        left = producer.waiting().await;
+        killed.push(left);
+    }
+    println!("killed when so many of {TASKS} tasks were left: {killed:?}");
+    assert!(killed.iter().filter(|left| **left > 0).count() >= 3, "{killed:?}");
+    let survivor = Process::start(&mover(&redis, &prefix));
     moved(&producer).await;
     runs.all_ran_once(TASKS).await;
-    for process in survivors {
-        process.kill().await;
-    }
+    survivor.kill().await;
     worker.stop().await;
 }
 
@@ -208,4 +207,32 @@ async fn two_processes_move_every_task_once() {
     for process in fleet {
         process.kill().await;
     }
+}
+
+#[tokio::test]
+async fn a_full_redis_holds_tasks_up_and_loses_none() {
+    const TASKS: usize = 500;
+    let redis = Arc::new(need!(RedisServer::start(&[])));
+    let stage = Stage::on(Arc::clone(&redis));
+    let mut producer = Producer::new(&stage).await;
+    let movers = mover(&redis, &stage.prefix);
+    let mut process = Process::serving(&movers).await;
+    let memory = async |most: &str| {
+        let mut redis = stage.queues().await.redis();
+        let mut set = redis::cmd("CONFIG");
+        set.arg(&["SET", "maxmemory", most]).query_async::<()>(&mut redis).await.unwrap();
+    };
+    process.signal("STOP");
+    producer.push_bulk((0..TASKS).map(|_| json!({ "part": "none" }))).await;
+    memory("1").await;
+    process.signal("CONT");
+    process.logged("trouble with an intake").await;
+    assert_eq!(producer.waiting().await, TASKS as u64);
+    assert!(process.log().contains("its memory is full"), "{}", process.log());
+    memory("0").await;
+    moved(&producer).await;
+    let depth = stage.queues().await.depth(PLAYS, 0).await.unwrap();
+    assert_eq!(depth.of("waiting"), TASKS as u64);
+    assert!(process.runs());
+    process.kill().await;
 }

@@ -206,3 +206,74 @@ fn a_data_folder_of_any_name_becomes_a_url() {
     let url = "sqlite:///a%20b/50%25%20%231%3F/%C3%B6/catalogue.db";
     assert_eq!(config.database_url(), url);
 }
+
+#[test]
+fn an_intake_needs_no_more_than_a_kind() {
+    let kind = [("intake.apalis.scans.kind", "scan-folder")];
+    let config = load(&[], &kind).unwrap();
+    let scans = &config.intake.apalis["scans"];
+    assert_eq!((scans.namespace("scans"), scans.queue.as_deref()), ("scans", None));
+    assert_eq!((scans.poll, scans.keep), (Duration::from_millis(200), Duration::from_hours(1)));
+    let environment = [
+        ("ROADIE_INTAKE__APALIS__SCANS__KIND", "scan-folder"),
+        ("ROADIE_INTAKE__APALIS__SCANS__NAMESPACE", "photos::Scan"),
+    ];
+    let config = load(&environment, &[]).unwrap();
+    assert_eq!(config.intake.apalis["scans"].namespace("scans"), "photos::Scan");
+}
+
+#[test]
+fn faults_of_intakes_are_named() {
+    let base = [("intake.apalis.a.kind", "scan-folder"), ("queues.photo-processing.weight", "1")];
+    for (key, value, named) in [
+        ("intake.apalis.a.kind", "", "intake.apalis.a.kind must not be empty"),
+        ("intake.apalis.a.queue", "a:b", "intake.apalis.a.queue: BullMQ allows no `:`"),
+        ("intake.apalis.a.namespace", "", "intake.apalis.a.namespace must not be empty"),
+        (
+            "intake.apalis.a.namespace",
+            "bull:photo-processing",
+            "where the keys of queue photo-processing are",
+        ),
+        ("intake.apalis.a.poll", "0ms", "intake.apalis.a.poll must be at least 1ms"),
+        ("intake.apalis.a.keep", "9000h", "intake.apalis.a.keep is longer than a year"),
+        ("intake.apalis.a.kin", "x", "unknown field `kin`"),
+        ("intake.apalis.b.queue", "x", "missing field `kind`"),
+        ("intake.apalis.ä.kind", "x", "holds only letters, digits, - and _"),
+    ] {
+        let flags: Vec<_> = base.into_iter().chain([(key, value)]).collect();
+        let error = load(&[], &flags).unwrap_err().to_string();
+        assert!(error.contains(named), "{key}={value}: {error}");
+    }
+    let apart = [("redis.cluster_nodes", "r:6379"), ("redis.prefix", "{bull}"), base[0]];
+    let error = load(&[], &apart).unwrap_err().to_string();
+    assert!(error.contains("intake.apalis.a.namespace must hold the hash tag"), "{error}");
+    load(&[], &[&apart[..], &[("intake.apalis.a.namespace", "{bull}:a")]].concat()).unwrap();
+    let twice = [
+        ("intake.apalis.a.kind", "scan-folder"),
+        ("intake.apalis.b.kind", "scan-folder"),
+        ("intake.apalis.b.namespace", "a"),
+    ];
+    let error = load(&[], &twice).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "intake.apalis.b takes from apalis' queue `a`, as intake.apalis.a does already"
+    );
+}
+
+#[test]
+fn an_intake_for_a_kind_that_nobody_here_handles_is_a_fault_unless_others_serve_its_queue() {
+    let sources = |queue: &[(&str, &str)]| {
+        let kind = ("intake.apalis.a.kind".to_owned(), "sing".to_owned());
+        let queue = queue.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+        Sources { flags: std::iter::once(kind).chain(queue).collect(), ..Sources::default() }
+    };
+    let registry = roadie_jobs::registry();
+    for queue in [&[][..], &[("intake.apalis.a.queue", "photo-processing")]] {
+        let error = sources(queue).load_for(&registry).unwrap_err().to_string();
+        assert!(
+            error.contains("intake.apalis.a.kind is `sing`, but there is no such kind"),
+            "{error}"
+        );
+    }
+    sources(&[("intake.apalis.a.queue", "songs")]).load_for(&registry).unwrap();
+}

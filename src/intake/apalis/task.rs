@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use bullmq::types::RemoveOnFinish;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::queue::apalis::{Task, TaskJob};
@@ -39,6 +39,9 @@ struct Options<'a> {
     remove_on_complete: Option<RemoveOnFinish>,
     #[serde(skip_serializing_if = "Option::is_none")]
     remove_on_fail: Option<RemoveOnFinish>,
+    /// The producer's trace: an OpenTelemetry carrier, as JSON.
+    #[serde(rename = "tm", skip_serializing_if = "Option::is_none")]
+    telemetry: Option<String>,
 }
 
 /// BullMQ's number.
@@ -91,6 +94,7 @@ pub(super) fn job_of(intake: &str, task: Task, now_ms: u64) -> (TaskJob, Vec<&'s
         backoff: meta.option("backoff", &mut ignored),
         remove_on_complete: meta.option("removeOnComplete", &mut ignored),
         remove_on_fail: meta.option("removeOnFail", &mut ignored),
+        telemetry: meta.traceparent().map(|parent| json!({ "traceparent": parent }).to_string()),
     };
     let completed_when_gone =
         removes(options.remove_on_complete.as_ref()) && !removes(options.remove_on_fail.as_ref());
@@ -161,6 +165,18 @@ impl Meta<'_> {
     /// One of apalis' own.
     fn number(&self, field: &str) -> Option<u32> {
         self.0.get(field)?.parse().ok()
+    }
+
+    /// The producer's span: as OpenTelemetry's propagators name it, or as apalis keeps it (trace; span;
+    /// flags as a decimal number; state).
+    fn traceparent(&self) -> Option<String> {
+        if let Some(parent) = self.0.get("traceparent") {
+            return Some(parent.clone());
+        }
+        let mut parts = self.0.get("apalis_core.tracing.context")?.split(';');
+        let (trace, span) = (parts.next()?, parts.next()?);
+        let flags: u8 = parts.next()?.parse().unwrap_or(0);
+        Some(format!("00-{trace}-{span}-{flags:02x}"))
     }
 
     /// One that the producer put there, named as BullMQ names the option.

@@ -101,6 +101,21 @@ fn metadata_that_is_no_option_is_named_and_ignored() {
 }
 
 #[test]
+fn a_job_belongs_to_the_trace_of_its_producer() {
+    for (field, value, parent) in [
+        ("traceparent", "00-aa-bb-01", "00-aa-bb-01"),
+        ("apalis_core.tracing.context", "aa;bb;1;congo=t61", "00-aa-bb-01"),
+        ("apalis_core.tracing.context", "aa;bb;-;-", "00-aa-bb-00"),
+    ] {
+        let (options, _) = options(task(None, b"{}", &[(field, value)]));
+        let carrier = json!({ "traceparent": parent }).to_string();
+        assert_eq!(options["tm"], Value::String(carrier), "{field}={value}");
+    }
+    let (options, _) = options(task(None, b"{}", &[("apalis_core.tracing.context", "-")]));
+    assert_eq!(options.get("tm"), None);
+}
+
+#[test]
 fn attempts_of_apalis_own_workers_count() {
     for (attempts, made) in [("0", 0), ("3", 3), ("x", 0)] {
         let (job, _) = job_of("scans", task(None, b"{}", &[("attempts", attempts)]), NOW);
