@@ -124,6 +124,7 @@ async fn tasks_survive_a_storm_of_kills_and_run_once_each() {
     producer.push_vanishing((0..TASKS).map(|task| task.to_string()), &args).await;
     let worker = Worker::start(&stage).await;
     // Each is killed in the middle of the move, when a random number of tasks is left.
+    let queues = stage.queues().await;
     let mut left = TASKS as u64;
     let mut killed = Vec::new();
     while left > 200 && killed.len() < KILLS {
@@ -137,6 +138,13 @@ async fn tasks_survive_a_storm_of_kills_and_run_once_each() {
         process.kill().await;
         left = producer.waiting().await;
         killed.push(left);
+        // Nothing is left of what became a job before the next one comes.
+        within(LONG, "every job has run", async || {
+            let depth = queues.depth(PLAYS, 0).await.unwrap();
+            let unfinished = depth.of("waiting") + depth.of("active") + depth.of("completed");
+            if unfinished == 0 { Ok(()) } else { Err(format!("{depth:?}")) }
+        })
+        .await;
     }
     println!("killed when so many of {TASKS} tasks were left: {killed:?}");
     assert!(killed.iter().filter(|left| **left > 0).count() >= 3, "{killed:?}");
