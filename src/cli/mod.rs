@@ -6,6 +6,7 @@ mod demo;
 mod enqueue;
 mod jobs;
 mod migrate;
+mod operator;
 mod queues;
 mod run;
 mod table;
@@ -50,7 +51,7 @@ enum Command {
     Demo(demo::Args),
     /// Put a job into a queue
     Enqueue(enqueue::Args),
-    /// Show all queues: depth by state, age of the oldest job
+    /// Show all queues: depth by state, age of the oldest job, pauses; pause and resume them
     Queues(queues::Args),
     /// Look at single jobs
     #[command(subcommand)]

@@ -35,6 +35,7 @@ const RECOVERED: &str = "roadie_jobs_recovered_total";
 const STALE: &str = "roadie_stale_results_rejected_total";
 const QUEUE_JOBS: &str = "roadie_queue_jobs";
 const QUEUE_AGE: &str = "roadie_queue_oldest_age_seconds";
+const QUEUE_PAUSED: &str = "roadie_queue_paused";
 const INTAKE_MOVED: &str = "roadie_intake_moved_total";
 const INTAKE_DROPPED: &str = "roadie_intake_dropped_total";
 const INTAKE_FAILURES: &str = "roadie_intake_failures_total";
@@ -88,6 +89,7 @@ fn describe() {
     describe_counter!(STALE, "Results of jobs that somebody else held by then");
     describe_gauge!(QUEUE_JOBS, "Jobs in a queue by state, read at scrape");
     describe_gauge!(QUEUE_AGE, "Age of the oldest job that could run now, read at scrape");
+    describe_gauge!(QUEUE_PAUSED, "1 while a queue is paused, by whomever, read at scrape");
     describe_counter!(INTAKE_MOVED, "Tasks of an intake that became jobs");
     describe_counter!(INTAKE_DROPPED, "Tasks of an intake that became no job, by why");
     describe_counter!(INTAKE_FAILURES, "Tries of an intake that Redis did not answer");
@@ -260,7 +262,7 @@ async fn refresh_queues(engine: &Engine) -> Result<(), QueueError> {
     for queue in engine.config.queues.keys() {
         let depth = engine.queues.depth(queue, now).await?;
         let age = Duration::from_millis(depth.oldest_age_ms).as_secs_f64();
-        set_depth(queue, depth.jobs.map(float), age);
+        set_depth(queue, depth.jobs.map(float), age, f64::from(u8::from(depth.paused)));
     }
     for (name, intake) in &engine.config.intake.apalis {
         let tasks = apalis::backlog(&engine.queues, intake.namespace(name)).await?;
@@ -273,7 +275,7 @@ async fn refresh_queues(engine: &Engine) -> Result<(), QueueError> {
 /// Not a number: what Prometheus shows as a gap.
 fn forget_queues(engine: &Engine) {
     for queue in engine.config.queues.keys() {
-        set_depth(queue, [f64::NAN; STATES.len()], f64::NAN);
+        set_depth(queue, [f64::NAN; STATES.len()], f64::NAN, f64::NAN);
     }
     for name in engine.config.intake.apalis.keys() {
         gauge!(INTAKE_BACKLOG, "intake" => name.clone()).set(f64::NAN);
@@ -281,12 +283,13 @@ fn forget_queues(engine: &Engine) {
     gauge!(REDIS_RTT).set(f64::NAN);
 }
 
-fn set_depth(queue: &str, jobs: [f64; STATES.len()], oldest_age_seconds: f64) {
+fn set_depth(queue: &str, jobs: [f64; STATES.len()], oldest_age_seconds: f64, paused: f64) {
     for (state, jobs) in STATES.iter().zip(jobs) {
         gauge!(QUEUE_JOBS, "queue" => queue.to_owned(), "state" => *state).set(jobs);
         gauge!(BULLMQ_COUNT, "queue" => queue.to_owned(), "state" => *state).set(jobs);
     }
     gauge!(QUEUE_AGE, "queue" => queue.to_owned()).set(oldest_age_seconds);
+    gauge!(QUEUE_PAUSED, "queue" => queue.to_owned()).set(paused);
 }
 
 async fn refresh_dead_letters(engine: &Engine) -> Result<(), CatalogueError> {

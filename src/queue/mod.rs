@@ -11,6 +11,7 @@
 //! - [`reserved`], `held`: one job that this process holds; [`transition`]: the ways to let go of it;
 //!   `take`: ends a job that waits;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
+//! - [`pause`]: who paused a queue, why, and until when;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
 //! - `finished`: finished jobs, as retention sees them;
 //! - `scripts`: our own Lua.
@@ -23,6 +24,7 @@ pub(crate) mod finished;
 mod held;
 pub mod link;
 mod marker;
+pub mod pause;
 mod pump;
 pub mod record;
 pub mod reserved;
@@ -163,6 +165,12 @@ pub enum QueueError {
         queue: String,
         /// The id.
         id: String,
+    },
+    /// The end of a pause has passed already.
+    #[error("queue {queue} was not paused: the pause would be over already")]
+    PauseOver {
+        /// The queue.
+        queue: String,
     },
     /// The job is in a state that the operation does not apply to.
     #[error("job {id} of queue {queue} is {state}; only failed jobs can be retried")]
@@ -344,16 +352,18 @@ impl Queues {
 
     /// A queue that must exist: opening one creates it, and looking should not.
     async fn existing(&self, name: &str) -> Result<Arc<Queue>, QueueError> {
-        let mut redis = self.redis();
+        self.must_exist(name).await?;
+        self.queue(name).await
+    }
+
+    /// Refuses a queue that nobody has added to.
+    pub async fn must_exist(&self, name: &str) -> Result<(), QueueError> {
         let exists: bool = redis::cmd("EXISTS")
             .arg(format!("{}:meta", self.base(name)))
-            .query_async(&mut redis)
+            .query_async(&mut self.redis())
             .await
             .map_err(QueueError::of("look for a queue"))?;
-        if !exists {
-            return Err(QueueError::NoSuchQueue { queue: name.to_owned() });
-        }
-        self.queue(name).await
+        if exists { Ok(()) } else { Err(QueueError::NoSuchQueue { queue: name.to_owned() }) }
     }
 
     /// A job and its state.

@@ -34,7 +34,6 @@ script!(SAVE_CHECKPOINT, "scripts/common.lua", "scripts/save_checkpoint.lua");
 script!(SET_OPTIONS, "scripts/set_options.lua");
 script!(CLAIM, "scripts/claim.lua");
 script!(UNCLAIM, "scripts/unclaim.lua");
-script!(FOLLOW_PAUSE, "scripts/follow_pause.lua");
 
 pub(super) fn failed(step: &'static str) -> impl FnOnce(redis::RedisError) -> QueueError {
     QueueError::of(step)
@@ -202,19 +201,6 @@ impl Queues {
         if let Err(error) = set {
             tracing::debug!(%error, queue, "marker not set");
         }
-    }
-
-    /// Keeps jobs that became due while a client has paused the queue from being lost when it
-    /// resumes; answers whether the queue is paused.
-    pub(crate) async fn follow_pause(&self, queue: &str) -> Result<bool, QueueError> {
-        let base = self.base(queue);
-        FOLLOW_PAUSE
-            .key(format!("{base}:meta"))
-            .key(format!("{base}:wait"))
-            .key(format!("{base}:paused"))
-            .invoke_async(&mut self.redis())
-            .await
-            .map_err(failed("look whether a queue is paused"))
     }
 
     /// A job's checkpoint, if it has one that is JSON.

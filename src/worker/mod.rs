@@ -6,7 +6,8 @@
 //! - [`lease`]: keeps a running job ours; [`recovery`]: jobs whose worker is gone; [`panics`]: a handler's panic as an outcome; [`stuck`]:
 //!   handlers that cannot be cut off;
 //! - [`trace_context`]: the producer's trace;
-//! - [`slots`], [`shares`]: how many jobs at once, by class and by queue.
+//! - [`slots`], [`shares`]: how many jobs at once, by class and by queue;
+//! - [`pauses`]: what is to be done while a queue is paused.
 
 mod around;
 pub(crate) mod attempt;
@@ -14,6 +15,7 @@ mod backend;
 mod lease;
 pub(crate) mod panics;
 pub(crate) mod patience;
+mod pauses;
 mod port;
 mod recovery;
 mod shares;
@@ -45,9 +47,6 @@ use crate::queue::feed::{Feed, Serving};
 
 /// How often slots are divided anew between queues.
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
-/// How often a queue is looked at while nobody has paused it, and while somebody has.
-const LOOK_FOR_PAUSE_EVERY: Duration = Duration::from_secs(1);
-const FOLLOW_PAUSE_EVERY: Duration = Duration::from_millis(100);
 /// How often turns are dealt while no job comes in, and while jobs do.
 const DEAL_EVERY: Duration = Duration::from_millis(100);
 const DEAL_ON_EVERY: Duration = Duration::from_millis(2);
@@ -154,7 +153,7 @@ impl Crew {
         });
         for (queue, feed) in &self.feeds {
             feed.start();
-            let follower = follow_pauses(self.engine.queues.clone(), queue.clone());
+            let follower = pauses::follow(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
             if self.engine.config.fair_share(queue).is_some() {
                 let turns = deal_turns(Arc::clone(&self.engine), queue.clone());
@@ -165,6 +164,8 @@ impl Crew {
         }
         let guard = guard_threads(Arc::clone(&self.engine), failed);
         self.clockwork.push(self.engine.control.spawn(guard));
+        let sweeper = pauses::sweep(Arc::clone(&self.engine));
+        self.clockwork.push(self.engine.control.spawn(sweeper));
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.clockwork.push(self.engine.control.spawn(divider));
     }
@@ -265,13 +266,5 @@ async fn guard_threads(engine: Arc<Engine>, failed: CancellationToken) {
             failed.cancel();
             return;
         }
-    }
-}
-
-/// Looks after jobs that become due while a client has paused their queue.
-async fn follow_pauses(queues: Queues, queue: String) {
-    loop {
-        let paused = queues.follow_pause(&queue).await.unwrap_or(false);
-        tokio::time::sleep(if paused { FOLLOW_PAUSE_EVERY } else { LOOK_FOR_PAUSE_EVERY }).await;
     }
 }

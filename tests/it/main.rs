@@ -25,6 +25,7 @@ mod isolation;
 mod metrics;
 mod order;
 mod outcome;
+mod pause;
 mod recovery;
 mod redis_full;
 mod redis_restart;

@@ -17,7 +17,7 @@ const SCANS: &str = "photo-processing";
 const REHEARSALS: &str = "rehearsals";
 
 /// Everything that a dashboard may build on.
-const FAMILIES: [(&str, &str); 24] = [
+const FAMILIES: &[(&str, &str)] = &[
     ("bullmq_job_completed_total", "counter"),
     ("bullmq_job_count", "gauge"),
     ("bullmq_job_failed_total", "counter"),
@@ -38,6 +38,7 @@ const FAMILIES: [(&str, &str); 24] = [
     ("roadie_photos_scanned_total", "counter"),
     ("roadie_queue_jobs", "gauge"),
     ("roadie_queue_oldest_age_seconds", "gauge"),
+    ("roadie_queue_paused", "gauge"),
     ("roadie_redis_rtt_seconds", "gauge"),
     ("roadie_retention_removed_total", "counter"),
     ("roadie_slots", "gauge"),

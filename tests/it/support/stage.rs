@@ -53,6 +53,12 @@ impl Stage {
         }
     }
 
+    /// Another deployment on the queues of this one: its settings and catalogue are its own.
+    pub(crate) fn joining(other: &Self) -> Self {
+        let stage = Self::on(Arc::clone(&other.servers.0)).set("redis.prefix", &other.prefix);
+        Self { prefix: other.prefix.clone(), ..stage }
+    }
+
     /// The catalogue is this database instead of an embedded one.
     pub(crate) fn with_database(self, database: Database) -> Self {
         let mut stage = self.set("database.url", database.url());
