@@ -2,14 +2,25 @@
 
 use std::process::ExitCode;
 
+use roadie_jobs::effects::catalogue::Catalogue;
 use serde_json::{Value, json};
 
-use super::table::{age, clip, table, time};
-use super::{open_queues, say};
+use super::table::{age, clip, plain, table, time};
+use super::{complain, open_queues, operator, say};
 use crate::config::Config;
-use crate::queue::state_name;
+use crate::daemon::catalogue_options;
+use crate::outcome::cancel::{self, Cancelled};
+use crate::queue::cancel::Wish;
+use crate::queue::{Queues, state_name};
 
-/// Look at single jobs.
+const CANCEL: &str = "\
+A job that runs is asked to stop wherever it runs, and cut off if it does not; one that waits ends at once.
+Either becomes a dead letter with the reason `cancelled`. Exit code 1 if a job had ended already or is not
+there.
+Example:
+  roadie jobs cancel photo-processing 42 43 --reason 'wrong folder'";
+
+/// Look at single jobs, and cancel them.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List the jobs of a queue that are in one state, oldest first
@@ -29,6 +40,21 @@ pub(super) enum Command {
         queue: String,
         /// The job's id
         id: String,
+    },
+    /// End jobs, wherever they are
+    #[command(after_help = CANCEL)]
+    Cancel {
+        /// The queue
+        queue: String,
+        /// The jobs' ids
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Why, for those who wonder
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Who cancels; by default user@host
+        #[arg(long, value_parser = operator::named)]
+        by: Option<String>,
     },
 }
 
@@ -88,6 +114,36 @@ pub(super) async fn jobs(command: Command, config: Config) -> anyhow::Result<Exi
             });
             say(&serde_json::to_string_pretty(&shown)?);
         }
+        Command::Cancel { queue, ids, reason, by } => {
+            let wish = Wish::new(by.unwrap_or_else(operator::name), reason);
+            return cancel(&queues, &config, &queue, &ids, &wish).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn cancel(
+    queues: &Queues,
+    config: &Config,
+    queue: &str,
+    ids: &[String],
+    wish: &Wish,
+) -> anyhow::Result<ExitCode> {
+    let catalogue = Catalogue::connect(catalogue_options(config)).await?;
+    let mut code = ExitCode::SUCCESS;
+    for id in ids {
+        match cancel::cancel(queues, &catalogue, queue, id, wish).await? {
+            Cancelled::Asked => say(&plain(&format!("{id}: runs, was asked to stop"))),
+            Cancelled::Ended => say(&plain(&format!("{id}: cancelled before it ran"))),
+            Cancelled::Already(state) => {
+                complain(&plain(&format!("job {id} of queue {queue} had {state} already")));
+                code = ExitCode::FAILURE;
+            }
+            Cancelled::Missing => {
+                complain(&plain(&format!("queue {queue} has no job {id}")));
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
 }

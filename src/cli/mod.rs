@@ -53,7 +53,7 @@ enum Command {
     Enqueue(enqueue::Args),
     /// Show all queues: depth by state, age of the oldest job, pauses; pause and resume them
     Queues(queues::Args),
-    /// Look at single jobs
+    /// Look at single jobs, and cancel them
     #[command(subcommand)]
     Jobs(jobs::Command),
     /// Look at jobs that were given up on, and retry them

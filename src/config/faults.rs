@@ -197,6 +197,7 @@ impl Config {
         for (key, duration) in [
             ("worker.grace_period", worker.grace_period),
             ("worker.stop_within", worker.stop_within),
+            ("worker.cancel_within", worker.cancel_within),
             ("worker.lease", worker.lease),
             ("worker.recovery_scan", worker.recovery_scan),
             ("database.acquire_timeout", database.acquire_timeout),

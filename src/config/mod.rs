@@ -169,6 +169,9 @@ pub struct Worker {
     /// Time for a job to reach a safe point.
     #[serde(with = "load::duration")]
     pub stop_within: Duration,
+    /// Time for a cancelled job to reach a safe point.
+    #[serde(with = "load::duration")]
+    pub cancel_within: Duration,
     /// Lifetime of a lease.
     #[serde(with = "load::duration")]
     pub lease: Duration,

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt, NewDeadLetter};
+use roadie_jobs::effects::catalogue::{Catalogue, DeadReason, FailedAttempt, NewDeadLetter};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use crate::observe::metrics;
-use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
 
 /// How long a dead letter waits for a catalogue that does not answer.
@@ -90,15 +89,15 @@ pub(super) async fn bury(
         worker: attempt.engine.name.clone(),
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    store(&attempt.engine, &letter).await;
+    metrics::dead_letter(&letter.queue, letter.reason);
+    store(&attempt.engine.effects.catalogue, &letter).await;
 }
 
 /// A catalogue that stays away must not hold the job for ever: the failed set has it as well.
-async fn store(engine: &Engine, letter: &NewDeadLetter) {
-    metrics::dead_letter(&letter.queue, letter.reason);
+pub(super) async fn store(catalogue: &Catalogue, letter: &NewDeadLetter) {
     let deadline = Instant::now() + STORE_WITHIN;
     loop {
-        let Err(error) = engine.effects.catalogue.bury(letter).await else { return };
+        let Err(error) = catalogue.bury(letter).await else { return };
         if !error.is_transient() || Instant::now() >= deadline {
             tracing::error!(
                 %error, job.id = %letter.job_id, job.queue = %letter.queue,

@@ -50,6 +50,8 @@ pub struct Facts {
     pub backoff: Backoff,
     /// In `[0, 1)`.
     pub random: f64,
+    /// Who cancelled the job and why, if somebody did.
+    pub cancelled: Option<Vec<String>>,
 }
 
 /// What to do with the job, what to call it, and why it died if it did.
@@ -115,6 +117,17 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
         // Whatever came out of it: the job is somebody else's now.
         return stop(asked, facts);
     }
+    // A job that somebody wants to end does not come back, whatever its handler made of it.
+    let ended = matches!(
+        outcome,
+        Outcome::Completed(_)
+            | Outcome::Undecodable(_)
+            | Outcome::Deferred(_)
+            | Outcome::Failed { decision: Decision::Discard, .. }
+    );
+    if facts.cancelled.is_some() && !ended {
+        return stop(Some(CancelReason::Cancelled), facts);
+    }
     match outcome {
         Outcome::Completed(value) => {
             Decided { transition: Transition::Complete(value), label: Label::Completed, dead: None }
@@ -168,7 +181,8 @@ fn retry(
 fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
     match asked {
         Some(CancelReason::Cancelled) => {
-            bury(DeadReason::Cancelled, vec!["cancelled on request".to_owned()])
+            let unnamed = || vec!["cancelled on request".to_owned()];
+            bury(DeadReason::Cancelled, facts.cancelled.clone().unwrap_or_else(unnamed))
         }
         Some(CancelReason::Shutdown) => {
             Decided { transition: Transition::Release, label: Label::Released, dead: None }
@@ -204,6 +218,7 @@ mod tests {
             attempts: 3,
             backoff: Backoff::DEFAULT,
             random: 0.5,
+            cancelled: None,
         }
     }
 
@@ -245,6 +260,38 @@ mod tests {
             let shown = format!("{outcome:?}, {asked:?}, {made}, {producer:?}");
             let decided = decide(outcome, asked, &facts(made, producer));
             assert_eq!((decided.label, decided.dead), (label, dead), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_cancelled_job_does_not_come_back() {
+        use CancelReason::{Cancelled, LeaseLost, Shutdown};
+        let retry = || failed(Decision::Retry { after: None });
+        let later = Decision::Postpone { after: Duration::from_secs(9) };
+        let by = vec!["cancelled by ann".to_owned(), "wrong folder".to_owned()];
+        #[rustfmt::skip]
+        let table = [
+            (retry(), None, Label::Dead, Some(DeadReason::Cancelled)),
+            (retry(), Some(Shutdown), Label::Dead, Some(DeadReason::Cancelled)),
+            (failed(later), None, Label::Dead, Some(DeadReason::Cancelled)),
+            (failed(Decision::Stopped), Some(Cancelled), Label::Dead, Some(DeadReason::Cancelled)),
+            (Outcome::CutOff(Shutdown), Some(Shutdown), Label::Dead, Some(DeadReason::Cancelled)),
+            (Outcome::Panicked("x".into()), None, Label::Dead, Some(DeadReason::Cancelled)),
+            (Outcome::TimedOut("x".into()), Some(Cancelled), Label::Dead, Some(DeadReason::Cancelled)),
+            // What has ended otherwise has.
+            (Outcome::Completed(Value::Null), Some(Cancelled), Label::Completed, None),
+            (failed(Decision::Discard), Some(Cancelled), Label::Dead, Some(DeadReason::Discarded)),
+            (retry(), Some(LeaseLost), Label::Lost, None),
+        ];
+        for (outcome, asked, label, dead) in table {
+            let shown = format!("{outcome:?}, {asked:?}");
+            let facts = Facts { cancelled: Some(by.clone()), ..facts(0, None) };
+            let decided = decide(outcome, asked, &facts);
+            assert_eq!((decided.label, decided.dead), (label, dead), "{shown}");
+            if dead == Some(DeadReason::Cancelled) {
+                let Transition::Bury { reason, .. } = decided.transition else { panic!("{shown}") };
+                assert_eq!(reason, "cancelled by ann: wrong folder");
+            }
         }
     }
 

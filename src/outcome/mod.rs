@@ -3,19 +3,22 @@
 //! - [`mod@decide`]: outcome → transition, pure;
 //! - [`backoff`]: how long a failed job rests, pure;
 //! - [`dead_letter`]: what is kept of a job that died;
+//! - [`mod@cancel`]: ends a job because somebody wants it to end;
 //! - here: the one place that carries a decision out, counts it and logs it.
 
 pub mod backoff;
+pub mod cancel;
 mod dead_letter;
 mod decide;
 
 use std::sync::Arc;
 
 use roadie_jobs::Decision;
-use roadie_jobs::effects::catalogue::FailedAttempt;
+use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt};
 
 use crate::observe::metrics;
 use crate::queue::QueueError;
+use crate::queue::cancel::Wish;
 use crate::queue::transition::{Settled, Transition};
 use crate::worker::attempt::Attempt;
 use crate::worker::patience::patiently;
@@ -25,11 +28,15 @@ pub use decide::{Decided, Facts, Label, Outcome, decide};
 /// Carries out what becomes of an attempt. Returns when the queue has taken it, or when the lease
 /// is lost and the job is somebody else's.
 pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
-    let mut decided = decide(outcome, attempt.cancel.reason(), &facts(attempt));
+    let mut decided = judge(attempt, outcome).await;
     let mut settled = carry_out(attempt, &decided).await;
     if let Some(unfinished) = unfinished(settled) {
-        decided = decide(unfinished, attempt.cancel.reason(), &facts(attempt));
+        decided = judge(attempt, unfinished).await;
         settled = carry_out(attempt, &decided).await;
+    }
+    if decided.dead == Some(DeadReason::Cancelled) {
+        // Looking at the wish forgets it, now that the job has ended; or somebody else will look.
+        let _ = wished(attempt).await;
     }
     let label = if settled == Settled::Done { decided.label } else { Label::Lost };
     if !attempt.is_canary() {
@@ -38,14 +45,27 @@ pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
     }
 }
 
-fn facts(attempt: &Attempt) -> Facts {
-    Facts {
+async fn judge(attempt: &Attempt, outcome: Outcome) -> Decided {
+    let cancelled = match outcome {
+        // Too late for anybody's wish.
+        Outcome::Completed(_) => None,
+        _ => insist(attempt, || wished(attempt)).await.flatten().map(|wish| wish.chain()),
+    };
+    let facts = Facts {
         attempts_made: attempt.reserved.attempts_made(),
         producer: attempt.reserved.retry_options(),
         attempts: attempt.info.max_attempts,
         backoff: attempt.backoff(),
         random: fastrand::f64(),
-    }
+        cancelled,
+    };
+    decide(outcome, attempt.cancel.reason(), &facts)
+}
+
+/// Somebody's wish that the job ends.
+async fn wished(attempt: &Attempt) -> Result<Option<Wish>, QueueError> {
+    let job = &attempt.reserved;
+    Ok(job.queues().wished(job.queue(), job.id()).await?.1)
 }
 
 /// A job whose children are not all done cannot complete, whatever its handler answered.

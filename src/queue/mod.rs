@@ -11,12 +11,13 @@
 //! - [`reserved`], `held`: one job that this process holds; [`transition`]: the ways to let go of it;
 //!   `take`: ends a job that waits;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
-//! - [`pause`]: who paused a queue, why, and until when;
+//! - [`pause`]: who paused a queue, why, and until when; [`cancel`]: who wants a job to end;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
 //! - `finished`: finished jobs, as retention sees them;
 //! - `scripts`: our own Lua.
 
 pub(crate) mod apalis;
+pub mod cancel;
 mod connect;
 mod counts;
 pub mod feed;
@@ -30,7 +31,7 @@ pub mod record;
 pub mod reserved;
 mod schedule;
 mod scripts;
-mod take;
+pub(crate) mod take;
 pub mod transition;
 mod turn;
 

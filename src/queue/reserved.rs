@@ -122,18 +122,7 @@ impl Reserved {
 
     /// Adds the job that comes after this one in its schedule. Repeating adds it once.
     pub async fn schedule_next(&self, now_ms: u64) -> Result<(), QueueError> {
-        let Some(id) = self.record().schedule() else { return Ok(()) };
-        match schedule::next(self.id(), self.record(), now_ms) {
-            Ok(Some(firing)) => {
-                self.queues.add_firing(&self.queue, id, &firing, self.record()).await.map(drop)
-            }
-            Ok(None) => Ok(()),
-            Err(error) => {
-                // Trying again would not make it readable.
-                tracing::error!(queue = %self.queue, schedule = id, %error, "the schedule ends here");
-                Ok(())
-            }
-        }
+        self.queues.schedule_next(&self.queue, self.id(), self.record(), now_ms).await
     }
 
     /// Renews the lease; false when it is lost.
@@ -266,6 +255,28 @@ impl Reserved {
 
     fn held(&self) -> Held<'_> {
         Held { queue: &self.queue, id: self.id(), token: self.token() }
+    }
+}
+
+impl Queues {
+    /// Adds the job that comes after a firing of a schedule; of other jobs nothing. Repeating adds it once.
+    pub(super) async fn schedule_next(
+        &self,
+        queue: &str,
+        id: &str,
+        record: &Record,
+        now_ms: u64,
+    ) -> Result<(), QueueError> {
+        let Some(name) = record.schedule() else { return Ok(()) };
+        match schedule::next(id, record, now_ms) {
+            Ok(Some(firing)) => self.add_firing(queue, name, &firing, record).await.map(drop),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                // Trying again would not make it readable.
+                tracing::error!(queue, schedule = name, %error, "the schedule ends here");
+                Ok(())
+            }
+        }
     }
 }
 

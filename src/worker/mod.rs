@@ -7,11 +7,12 @@
 //!   handlers that cannot be cut off;
 //! - [`trace_context`]: the producer's trace;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue;
-//! - [`pauses`]: what is to be done while a queue is paused.
+//! - [`pauses`]: what is to be done while a queue is paused; [`cancels`]: jobs that somebody cancelled.
 
 mod around;
 pub(crate) mod attempt;
 mod backend;
+mod cancels;
 mod lease;
 pub(crate) mod panics;
 pub(crate) mod patience;
@@ -166,6 +167,10 @@ impl Crew {
         self.clockwork.push(self.engine.control.spawn(guard));
         let sweeper = pauses::sweep(Arc::clone(&self.engine));
         self.clockwork.push(self.engine.control.spawn(sweeper));
+        let watcher = cancels::watch(Arc::clone(&self.engine));
+        self.clockwork.push(self.engine.control.spawn(watcher));
+        let reviewer = cancels::review(Arc::clone(&self.engine));
+        self.clockwork.push(self.engine.control.spawn(reviewer));
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.clockwork.push(self.engine.control.spawn(divider));
     }

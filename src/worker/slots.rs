@@ -1,9 +1,9 @@
-//! Slots per class of handler, and the running jobs that a shutdown has to reach.
+//! Slots per class of handler, and the running jobs that a shutdown or a cancel has to reach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use roadie_jobs::{Cancel, CancelReason, SlotClass};
+use roadie_jobs::{Cancel, CancelReason, JobInfo, SlotClass};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config;
@@ -40,32 +40,71 @@ impl Slots {
     }
 }
 
+/// A job's queue and id.
+pub(crate) type JobName = (String, String);
+
+#[derive(Debug, Default)]
+struct Running {
+    last: u64,
+    jobs: HashMap<u64, (JobName, Cancel)>,
+}
+
 /// The cancel handles of all running jobs.
 #[derive(Debug, Default)]
 pub(crate) struct Stops {
-    running: Mutex<(u64, HashMap<u64, Cancel>)>,
+    running: Mutex<Running>,
+    /// Jobs of the fleet that somebody wants to end, when it was last looked.
+    unwanted: Mutex<HashSet<JobName>>,
 }
 
 impl Stops {
     /// Remembers a running job until the answer is dropped.
-    pub(super) fn register(self: &Arc<Self>, cancel: Cancel) -> Registered {
+    pub(super) fn register(self: &Arc<Self>, job: &JobInfo, cancel: Cancel) -> Registered {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.0 += 1;
-        let key = running.0;
-        running.1.insert(key, cancel);
+        running.last += 1;
+        let key = running.last;
+        running.jobs.insert(key, ((job.queue.clone(), job.id.clone()), cancel));
         Registered { key, stops: Arc::clone(self) }
     }
 
     /// Asks all running jobs to stop; answers how many.
     pub(crate) fn stop_all(&self, reason: CancelReason) -> usize {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.1.values().for_each(|cancel| cancel.cancel(reason));
-        running.1.len()
+        running.jobs.values().for_each(|(_, cancel)| cancel.cancel(reason));
+        running.jobs.len()
+    }
+
+    /// The handles of one job: a recovered job may be in hand twice.
+    pub(super) fn of(&self, job: &JobName) -> Vec<Cancel> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running
+            .jobs
+            .values()
+            .filter(|(name, _)| name == job)
+            .map(|(_, cancel)| cancel.clone())
+            .collect()
+    }
+
+    /// Replaces what is known of jobs that somebody wants to end.
+    pub(super) fn set_unwanted(&self, jobs: HashSet<JobName>) {
+        *self.unwanted.lock().unwrap_or_else(PoisonError::into_inner) = jobs;
+    }
+
+    /// Jobs that somebody wants to end, in hand here or not.
+    pub(super) fn unwanted(&self) -> HashSet<JobName> {
+        self.unwanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether somebody may want this job to end.
+    pub(super) fn is_unwanted(&self, job: &JobInfo) -> bool {
+        let unwanted = self.unwanted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody pays for what hardly ever is.
+        !unwanted.is_empty() && unwanted.contains(&(job.queue.clone(), job.id.clone()))
     }
 
     /// How many jobs are running.
     pub(crate) fn running(&self) -> usize {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).1.len()
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).jobs.len()
     }
 }
 
@@ -79,6 +118,6 @@ pub(super) struct Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         let mut running = self.stops.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.1.remove(&self.key);
+        running.jobs.remove(&self.key);
     }
 }

@@ -7,14 +7,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roadie_jobs::{JobContext, Timeout};
+use roadie_jobs::{CancelReason, JobContext, Timeout};
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::around::Inner;
 use super::attempt::Attempt;
 use super::patience::patiently;
-use super::{lease, panics, trace_context};
+use super::{cancels, lease, panics, trace_context};
 use crate::observe::metrics;
 use crate::outcome::{self, Outcome};
 
@@ -77,20 +77,33 @@ pub(crate) async fn schedule(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
 /// A job that was asked to stop may reach a safe point, then it is cut off.
 pub(crate) async fn stop(attempt: Arc<Attempt>, mut rest: Inner) -> Outcome {
     let engine = Arc::clone(&attempt.engine);
-    let _in_hand = engine.stops.register(attempt.cancel.clone());
+    let _in_hand = engine.stops.register(&attempt.info, attempt.cancel.clone());
+    if engine.stops.is_unwanted(&attempt.info) {
+        cancels::heed(&attempt).await;
+    }
     tokio::select! {
         outcome = &mut rest => outcome,
         () = attempt.cancel.cancelled() => {
-            let limit = engine.config.worker.stop_within;
-            let asked = attempt.cancel.reason().unwrap_or(roadie_jobs::CancelReason::Cancelled);
+            let asked = attempt.cancel.reason().unwrap_or(CancelReason::Cancelled);
+            let worker = &engine.config.worker;
+            let limit = match asked {
+                CancelReason::Cancelled => worker.cancel_within.min(worker.stop_within),
+                CancelReason::Shutdown | CancelReason::LeaseLost => worker.stop_within,
+            };
             tokio::time::timeout(limit, rest).await.unwrap_or(Outcome::CutOff(asked))
         }
     }
 }
 
-/// Waits for a slot of the handler's class.
+/// Waits for a slot of the handler's class. A job that was asked to stop meanwhile does not begin.
 pub(crate) async fn admit(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
-    let _slot = attempt.engine.slots.take(attempt.class()).await;
+    let _slot = tokio::select! {
+        biased;
+        () = attempt.cancel.cancelled() => {
+            return Outcome::CutOff(attempt.cancel.reason().unwrap_or(CancelReason::Cancelled));
+        }
+        slot = attempt.engine.slots.take(attempt.class()) => slot,
+    };
     metrics::job_waited(&attempt);
     rest.await
 }
