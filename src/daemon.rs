@@ -87,7 +87,7 @@ impl Daemon {
     /// When the queues cannot be started.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<Exit> {
         let failed = CancellationToken::new();
-        self.crew.start(failed.clone());
+        self.crew.start(failed.clone(), self.draining.clone());
         self.intakes.start(&stop.soft);
         let upkeep = Upkeep::start(&self.engine);
         tracing::info!(
@@ -135,7 +135,7 @@ impl Daemon {
         if exit == Exit::Hard {
             tracing::warn!(jobs = self.engine.stops.running(), "stopped hard");
         } else {
-            self.crew.close();
+            self.crew.close().await;
             self.engine.effects.catalogue.close().await;
         }
         self.http_stop.cancel();

@@ -11,6 +11,7 @@ mod queues;
 mod run;
 mod table;
 mod watch;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -53,6 +54,8 @@ enum Command {
     Enqueue(enqueue::Args),
     /// Show all queues: depth by state, age of the oldest job, pauses; pause and resume them
     Queues(queues::Args),
+    /// Show the processes that serve queues
+    Workers(workers::Args),
     /// Look at single jobs, and cancel them
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -116,6 +119,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Run(args) => run::run(args, config).await,
         Command::Enqueue(args) => enqueue::enqueue(args, config).await,
         Command::Queues(args) => queues::queues(args, config).await,
+        Command::Workers(args) => workers::workers(args, config).await,
         Command::Jobs(command) => jobs::jobs(command, config).await,
         Command::Dead(command) => dead::dead(command, config).await,
         Command::Check(_) => check::check(config).await,

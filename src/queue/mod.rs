@@ -12,6 +12,7 @@
 //!   `take`: ends a job that waits;
 //! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
 //! - [`pause`]: who paused a queue, why, and until when; [`cancel`]: who wants a job to end;
+//! - [`roster`]: the processes that are there;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
 //! - `finished`: finished jobs, as retention sees them;
 //! - `scripts`: our own Lua.
@@ -29,6 +30,7 @@ pub mod pause;
 mod pump;
 pub mod record;
 pub mod reserved;
+pub mod roster;
 mod schedule;
 mod scripts;
 pub(crate) mod take;

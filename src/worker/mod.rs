@@ -7,7 +7,8 @@
 //!   handlers that cannot be cut off;
 //! - [`trace_context`]: the producer's trace;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue;
-//! - [`pauses`]: what is to be done while a queue is paused; [`cancels`]: jobs that somebody cancelled.
+//! - [`pauses`]: what is to be done while a queue is paused; [`cancels`]: jobs that somebody cancelled;
+//!   [`roster`]: tells the fleet that this process is there.
 
 mod around;
 pub(crate) mod attempt;
@@ -19,6 +20,7 @@ pub(crate) mod patience;
 mod pauses;
 mod port;
 mod recovery;
+mod roster;
 mod shares;
 pub(crate) mod slots;
 mod stack;
@@ -54,6 +56,8 @@ const DEAL_ON_EVERY: Duration = Duration::from_millis(2);
 /// How often, and how many times in a row, all handler threads must be stuck to end the process.
 const GUARD_EVERY: Duration = Duration::from_secs(1);
 const GUARD_PATIENCE: u32 = 3;
+/// How long a stopping process waits for Redis to take note.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// How often a stopping process looks whether its jobs are done.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
@@ -143,7 +147,7 @@ impl Crew {
     }
 
     /// Starts to reserve jobs. Cancels `failed` if an apalis worker ends before its feed does.
-    pub(crate) fn start(&mut self, failed: CancellationToken) {
+    pub(crate) fn start(&mut self, failed: CancellationToken, draining: CancellationToken) {
         let Some(monitor) = self.monitor.take() else { return };
         let died = failed.clone();
         self.engine.control.spawn(async move {
@@ -171,6 +175,8 @@ impl Crew {
         self.clockwork.push(self.engine.control.spawn(watcher));
         let reviewer = cancels::review(Arc::clone(&self.engine));
         self.clockwork.push(self.engine.control.spawn(reviewer));
+        let announcer = roster::announce(Arc::clone(&self.engine), self.feeds.clone(), draining);
+        self.clockwork.push(self.engine.control.spawn(announcer));
         let divider = divide(Arc::clone(&self.engine), self.feeds.clone());
         self.clockwork.push(self.engine.control.spawn(divider));
     }
@@ -202,8 +208,12 @@ impl Crew {
     }
 
     /// Closes the feeds; jobs must be settled before.
-    pub(crate) fn close(self) {
+    pub(crate) async fn close(self) {
         self.clockwork.iter().for_each(JoinHandle::abort);
+        let leaving = self.engine.queues.leave(&self.engine.name);
+        if !matches!(tokio::time::timeout(LEAVE_WITHIN, leaving).await, Ok(Ok(()))) {
+            tracing::debug!("not signed off; the last heartbeat runs out by itself");
+        }
         self.feeds.values().for_each(|feed| feed.close());
     }
 }

@@ -43,3 +43,4 @@ mod shutdown;
 mod start;
 mod undecodable;
 mod wire;
+mod workers;
