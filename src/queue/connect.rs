@@ -9,8 +9,8 @@ use bullmq::redis_connection::RedisConnection;
 use redis::cluster::ClusterClient;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
-    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, TlsMode,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
+    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, TlsMode,
 };
 
 use super::link::Link;
@@ -223,19 +223,24 @@ pub async fn writable(queues: &Queues) -> Result<(), QueueError> {
         .map_err(QueueError::of("write to Redis"))
 }
 
-/// Refuses a server that may evict jobs, unless its policy is accepted by name.
-pub async fn check_eviction(queues: &Queues, accepted: &str) -> Result<(), QueueError> {
+/// Refuses a server that may evict jobs, unless its policy is accepted by name; answers a note where it
+/// may not look.
+pub async fn check_eviction(queues: &Queues, accepted: &str) -> Result<Option<String>, QueueError> {
     // INFO rather than CONFIG GET, which managed services forbid.
-    let info: String = queues
-        .link
-        .query_at_home(redis::cmd("INFO").arg("memory"))
-        .await
-        .map_err(QueueError::of("read Redis' memory settings"))?;
+    let info = queues.link.query_at_home::<String>(redis::cmd("INFO").arg("memory")).await;
+    let info = match info {
+        Ok(info) => info,
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            let note = "maxmemory-policy is not known, because the user may not run INFO";
+            return Ok(Some(note.to_owned()));
+        }
+        Err(error) => return Err(QueueError::of("read Redis' memory settings")(error)),
+    };
     match eviction_policy(&info) {
         Some(policy) if policy != "noeviction" && policy != accepted => {
             Err(QueueError::Evicts { policy: policy.to_owned() })
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 

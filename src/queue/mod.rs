@@ -252,7 +252,9 @@ impl Queues {
             prefix: redis.prefix.clone(),
             open: Arc::default(),
         };
-        check_eviction(&queues, &redis.allow_eviction_policy).await?;
+        if let Some(note) = check_eviction(&queues, &redis.allow_eviction_policy).await? {
+            tracing::warn!(note, "not all of Redis could be checked");
+        }
         Ok(queues)
     }
 

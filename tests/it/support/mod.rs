@@ -2,6 +2,7 @@
 //!
 //! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart; [`sentinels`]: with a master
 //! - [`stage`]: what one test runs on: prefix, folder, catalogue, settings;
+//! - [`certificates`]: a private CA;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`fleet`]: several of them, and what their jobs tell;
 //! - [`play`]: a kind of job that does what the test says;
@@ -11,6 +12,7 @@
 #[macro_use]
 pub(crate) mod postgres;
 pub(crate) mod apalis;
+pub(crate) mod certificates;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod photos;

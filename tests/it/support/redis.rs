@@ -70,6 +70,16 @@ pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Whether the server is more than one for development, which speaks no TLS and knows no sentinels.
+pub(crate) fn complete() -> Result<(), Missing> {
+    let said = Command::new(program()?).arg("--version").output().unwrap();
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    if ["Redis server", "Valkey server"].iter().any(|name| said.contains(name)) {
+        return Ok(());
+    }
+    Err(Missing { what: "a complete Redis", why: format!("this one says it is {said:?}") })
+}
+
 impl RedisServer {
     /// A server without persistence, and with these options.
     pub(crate) fn start(options: &[&str]) -> Result<Self, Missing> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::redis::{RedisServer, free_port};
+use super::redis::{self, RedisServer, free_port};
 use super::{Missing, within};
 
 const NAME: &str = "concerts";
@@ -21,6 +21,7 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     /// Starts them; every write needs a replica that keeps up.
     pub(crate) async fn start() -> Result<Self, Missing> {
+        redis::complete()?;
         let mut servers = Vec::new();
         for _ in 0..3 {
             let port = free_port();
