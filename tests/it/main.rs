@@ -17,6 +17,7 @@ mod chaos_redis;
 mod chaos_stalled;
 mod children;
 mod cli;
+mod cluster;
 mod conformance;
 mod fair;
 mod fairness;

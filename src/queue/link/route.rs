@@ -96,7 +96,13 @@ impl Goal {
 
 /// Fails unless the server is the master and has loaded its data.
 async fn ready(socket: &mut Socket, prefix: &str) -> RedisResult<()> {
-    // Not PING: a replica answers that.
+    // A replica answers this one, and a server that loads its data the other.
+    let ping = socket.send_home(&redis::cmd("PING"), prefix).await.and_then(Value::extract_error);
+    if let Err(error) = ping
+        && Fault::of(&error).concerns_the_connection()
+    {
+        return Err(error);
+    }
     let role = socket.send_home(&redis::cmd("ROLE"), prefix).await.and_then(Value::extract_error);
     match role {
         Ok(Value::Array(role)) if role.first().is_some_and(is_replica) => Err(RedisError::from((

@@ -1,6 +1,6 @@
 //! What the tests share.
 //!
-//! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart; [`sentinels`]: with a master
+//! - [`mod@redis`]: servers, one for all tests, or one's own to kill and restart; [`sentinels`] and [`cluster`]: several
 //! - [`stage`]: what one test runs on: prefix, folder, catalogue, settings;
 //! - [`certificates`]: a private CA;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
@@ -13,6 +13,7 @@
 pub(crate) mod postgres;
 pub(crate) mod apalis;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod photos;

@@ -66,6 +66,13 @@ impl Stage {
         stage
     }
 
+    /// Keys whose hash tag is the prefix, as a Cluster needs them.
+    pub(crate) fn with_hash_tag(mut self) -> Self {
+        self.prefix = format!("{{{}}}", self.prefix);
+        let prefix = self.prefix.clone();
+        self.set("redis.prefix", prefix)
+    }
+
     /// Overrides one key of the configuration.
     #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike")]
     pub(crate) fn set(mut self, key: &str, value: impl ToString) -> Self {
