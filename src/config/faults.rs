@@ -257,3 +257,37 @@ impl Faults {
         self.need(duration <= LONGEST, || format!("{key} is longer than a year"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hash_tags_are_as_redis_finds_them() {
+        for (prefix, tag) in [
+            ("{bull}", Some("bull")),
+            ("a{bull}b{c}", Some("bull")),
+            ("bull", None),
+            ("{}", None),
+            ("}{", None),
+        ] {
+            assert_eq!(hash_tag(prefix), tag, "{prefix}");
+        }
+    }
+
+    #[test]
+    fn nodes_are_hosts_with_ports() {
+        for (node, fine) in [
+            ("redis-1:26379", true),
+            ("[::1]:7000", true),
+            ("rediss://redis-1:7000", true),
+            ("redis-1", false),
+            (":7000", false),
+            ("redis-1:0", false),
+            ("redis://me:secret@redis-1:7000", false),
+            ("redis://redis-1:7000/0", false),
+        ] {
+            assert_eq!(is_node(node), fine, "{node}");
+        }
+    }
+}

@@ -48,7 +48,7 @@ async fn jobs_of_all_sorts_are_done_in_a_cluster() {
     assert_eq!(stage.returned(SCANS, &scan).await["totalPhotos"], 20);
     stage.reached(QUEUE, &dead, JobState::Failed).await;
     let letter = stage.letter(&dead).await;
-    let said = run(&stage, &["dead", "retry", &letter.id.to_string()]).await;
+    let said = run(&stage, &["dead", "retry", &letter.id]).await;
     assert_eq!(said.code, 0, "{said:?}");
     let said = run(&stage, &["queues"]).await;
     assert!(said.out.contains(QUEUE) && said.out.contains(SCANS), "{said:?}");
