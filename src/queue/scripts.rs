@@ -18,7 +18,7 @@ macro_rules! script {
 }
 
 script!(RESERVE, "scripts/common.lua", "scripts/fair.lua", "scripts/reserve.lua");
-script!(SORT, "scripts/common.lua", "scripts/fair.lua", "scripts/sort.lua");
+script!(DEAL, "scripts/common.lua", "scripts/fair.lua", "scripts/deal.lua");
 script!(SETTLE, "scripts/common.lua", "scripts/settle.lua");
 script!(RECOVER, "scripts/common.lua", "scripts/recover.lua");
 script!(REQUEUE, "scripts/common.lua", "scripts/requeue.lua");
@@ -67,11 +67,13 @@ impl Queues {
         format!("{}:meta", self.base(queue))
     }
 
-    /// Deals turns to waiting jobs of a fair queue; answers to how many.
-    pub async fn sort(&self, queue: &str, by: &str) -> Result<usize, QueueError> {
-        SORT.key(self.meta_key(queue))
+    /// Deals turns to waiting jobs of a fair queue; `from` is where the last look ended. Answers how many
+    /// got one, and where this look ended.
+    pub async fn deal(&self, queue: &str, by: &str, from: u64) -> Result<(usize, u64), QueueError> {
+        DEAL.key(self.meta_key(queue))
             .arg(self.base(queue))
             .arg(by)
+            .arg(from)
             .invoke_async(&mut self.redis())
             .await
             .map_err(failed("deal turns"))

@@ -50,9 +50,10 @@ use crate::queue::feed::{Feed, Serving};
 
 /// How often slots are divided anew between queues.
 const DIVIDE_EVERY: Duration = Duration::from_millis(100);
-/// How often turns are dealt while no job comes in, and while jobs do.
+/// How often turns are dealt while no job comes in, while jobs do, and while others are looked at.
 const DEAL_EVERY: Duration = Duration::from_millis(100);
 const DEAL_ON_EVERY: Duration = Duration::from_millis(2);
+const LOOK_ON_EVERY: Duration = Duration::from_millis(20);
 /// How often, and how many times in a row, all handler threads must be stuck to end the process.
 const GUARD_EVERY: Duration = Duration::from_secs(1);
 const GUARD_PATIENCE: u32 = 3;
@@ -157,13 +158,15 @@ impl Crew {
             }
         });
         for (queue, feed) in &self.feeds {
-            feed.start();
+            if self.engine.config.fair_share(queue).is_some() {
+                let served =
+                    serve_fairly(Arc::clone(&self.engine), queue.clone(), Arc::clone(feed));
+                self.clockwork.push(self.engine.control.spawn(served));
+            } else {
+                feed.start();
+            }
             let follower = pauses::follow(self.engine.queues.clone(), queue.clone());
             self.clockwork.push(self.engine.control.spawn(follower));
-            if self.engine.config.fair_share(queue).is_some() {
-                let turns = deal_turns(Arc::clone(&self.engine), queue.clone());
-                self.clockwork.push(self.engine.control.spawn(turns));
-            }
             let recovery = recovery::watch(Arc::clone(&self.engine), queue.clone());
             self.clockwork.push(self.engine.control.spawn(recovery));
         }
@@ -229,16 +232,25 @@ fn serving(engine: &Engine, queue: &str, suspects: &Arc<AtomicUsize>) -> Serving
     }
 }
 
-/// Deals turns to the jobs of a fair queue as they come: one that comes last may be the next, also while
-/// no slot is free and nothing is reserved.
-async fn deal_turns(engine: Arc<Engine>, queue: String) {
+/// Serves a fair queue: deals turns to its jobs as they come. One that comes last may be the next, also
+/// while no slot is free and nothing is reserved.
+async fn serve_fairly(engine: Arc<Engine>, queue: String, feed: Arc<Feed>) {
     let Some(settings) = engine.config.queues.get(&queue) else { return };
     let set = || engine.queues.set_user_weights(&queue, &settings.user_weights);
-    // Tried until it succeeds, or the process ends.
+    // Tried until it succeeds, or the process ends; no turn is dealt without them.
     let _ = patience::patiently(|| false, set).await;
+    feed.start();
+    let mut from = 0;
     loop {
-        let dealt = engine.queues.sort(&queue, &engine.config.worker.fair_by).await.unwrap_or(0);
-        tokio::time::sleep(if dealt > 0 { DEAL_ON_EVERY } else { DEAL_EVERY }).await;
+        let dealt = engine.queues.deal(&queue, &engine.config.worker.fair_by, from).await;
+        let (jobs, end) = dealt.unwrap_or((0, 0));
+        from = end;
+        let pause = match (jobs, from) {
+            (1.., _) => DEAL_ON_EVERY,
+            (0, 1..) => LOOK_ON_EVERY,
+            (0, 0) => DEAL_EVERY,
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

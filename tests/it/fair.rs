@@ -121,3 +121,42 @@ async fn a_heavier_user_gets_more_turns() {
     assert!((28..=32).contains(&heavy), "{heavy} of 40 turns");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_with_a_priority_take_turns_within_it() {
+    let stage = fair(need!(Stage::new()).with_plays(1)).set("queues.plays.fair_share", 1.0);
+    let (starts, mut started) = tokio::sync::mpsc::unbounded_channel();
+    let told = part(move |_, user| {
+        starts.send(user).unwrap();
+        async { Ok(Value::Null) }
+    });
+    let queues = stage.queues().await;
+    let queue = queues.queue(PLAYS).await.unwrap();
+    queue.pause().await.unwrap();
+    for (user, priority, jobs) in [("a", 10, 300), ("b", 10, 3), ("c", 1, 3), ("d", 0, 3)] {
+        let payload = json!({ "part": told, "userId": user, "line": user });
+        let options = bullmq::JobOptions { priority: Some(priority), ..Default::default() };
+        let job = || bullmq::BulkJob::new("play", payload.clone()).options(options.clone());
+        queue.add_bulk((0..jobs).map(|_| job()).collect()).await.unwrap();
+    }
+    let worker = Worker::start(&stage).await;
+    eventually("all in turn", async || {
+        let mut redis = queues.redis();
+        let indexed: usize = redis::cmd("HLEN")
+            .arg(format!("{}:{PLAYS}:roadie:user_of", stage.prefix))
+            .query_async(&mut redis)
+            .await
+            .unwrap();
+        if indexed == 309 { Ok(()) } else { Err(indexed.to_string()) }
+    })
+    .await;
+    queue.resume().await.unwrap();
+    let mut users = String::new();
+    for _ in 0..14 {
+        let user = tokio::time::timeout(SOON, started.recv()).await.unwrap().unwrap();
+        users += user.as_str().unwrap();
+    }
+    assert_eq!(&users[..6], "dddccc", "priorities come first");
+    assert_eq!(users[6..12].matches('b').count(), 3, "{users}: then turn and turn about");
+    worker.stop().await;
+}

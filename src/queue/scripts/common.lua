@@ -67,12 +67,6 @@ local function put(base, id, priority, front)
     call("ZADD", base .. ":prioritized", priority * PER_PRIORITY + turn, id)
     return
   end
-  local dealt = front and call("GET", base .. ":roadie:dealt")
-  if dealt then
-    -- Fair turns: whoever was dealt a turn before is next.
-    call("ZADD", base .. ":prioritized", dealt, id)
-    return
-  end
   local list = base .. ":wait"
   -- A BullMQ 5 client pauses by renaming `wait`, and will rename it back over what is there by then.
   if call("EXISTS", base .. ":paused") == 1 and call("HEXISTS", base .. ":meta", "paused") == 1 then
