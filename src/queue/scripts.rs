@@ -114,10 +114,11 @@ impl Queues {
         Ok(Recovered { waiting, doomed, waiting_now })
     }
 
-    /// Whether it is this process' turn to look for lost leases, as BullMQ's workers take turns.
+    /// Whether it is this process' turn to look for lost leases. BullMQ's workers take turns under a
+    /// name of their own, and at their own pace: 30 s.
     pub async fn claim_recovery(&self, queue: &str, pace: Duration) -> Result<bool, QueueError> {
         let set: Option<String> = redis::cmd("SET")
-            .arg(format!("{}:stalled-check", self.base(queue)))
+            .arg(format!("{}:roadie:recovery", self.base(queue)))
             .arg(1)
             .arg(&["NX", "PX"])
             .arg(millis(pace).max(1))
