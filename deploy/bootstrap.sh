@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # What a machine may lack, sourced by demo.sh and tests/run.sh. Every function says what it does.
 #
-# Nothing is installed into the system but a C compiler and Node, and these only as root or with a
-# sudo that asks for no password. Servers are unpacked from the distribution's packages into a
+# Nothing is installed into the system but a C compiler, Node and Python, and these only as root or with
+# a sudo that asks for no password. Servers are unpacked from the distribution's packages into a
 # private folder: that needs no root, starts no service and takes no port.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -234,6 +234,23 @@ need_node() {
         return 1
     fi
     say "node        $(command -v node) $(node --version)"
+}
+
+# BullMQ's client for Python in an environment of its own, into $python.
+need_python() {
+    local wanted=$root/tests/conformance/python/requirements.txt home=$cache/python
+    python=$home/bin/python3
+    if ! cmp -s "$wanted" "$home/requirements.txt"; then
+        if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+            system_packages "for the tests with BullMQ's client for Python" python3 python3-venv || return 1
+        fi
+        say "install     BullMQ's client for Python into $home"
+        rm -rf "${home:?}"
+        (umask 022 && mkdir -p "$cache" && python3 -m venv "$home") || return 1
+        "$python" -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2 || return 1
+        cp "$wanted" "$home/requirements.txt"
+    fi
+    say "python      $python"
 }
 
 # The shell linter, into $shellcheck.

@@ -150,15 +150,29 @@ if [ -n "${TEST_POSTGRES_URL:-}" ]; then
 elif ! start_postgres; then
     skip "tests with PostgreSQL" "no PostgreSQL could be found, unpacked or started"
 fi
-if ! [ -f tests/conformance/package.json ]; then
-    skip "tests with BullMQ's own clients" "tests/conformance is not there"
-elif need_node; then
-    stage "packages of the BullMQ clients" node_packages
-else
+clients=()
+if ! need_node; then
     skip "tests with BullMQ's own clients" "Node 18 with npm is not there and could not be installed"
+else
+    stage "packages of the BullMQ clients" node_packages
+    clients=(--client 5 --client 6)
+    if need_python; then
+        export ROADIE_TEST_PYTHON="$python"
+        clients+=(--client python)
+    else
+        skip "tests with BullMQ for Python" "Python 3.10 is not there, or its packages could not be installed"
+    fi
 fi
 
-stage "tests" cargo test --workspace --locked ${filter:+"$filter"}
+if [ -n "$filter" ]; then
+    stage "tests" cargo test --workspace --locked "$filter"
+else
+    # The conformance tests run at once, in the end, so that one table shows them all.
+    stage "tests" cargo test --workspace --locked -- --skip conformance::
+    if [ "${#clients[@]}" -gt 0 ]; then
+        stage "conformance" node tests/conformance/run.mjs "${clients[@]}"
+    fi
+fi
 
 printf '\n== summary\n'
 printf '%s\n' "${summary[@]}"

@@ -1,7 +1,7 @@
-//! Real BullMQ clients, npm `bullmq` 5 and 6, against the real binary.
+//! Real BullMQ clients, those of npm (5 and 6) and the one for Python, against the real binary.
 //!
-//! What is promised is in `tests/conformance/cases`, one module a topic; each test here runs one of
-//! them with one client version. `node tests/conformance/run.mjs` runs all and prints the table.
+//! What is promised is in `tests/conformance/cases`, one module a topic; each test here runs one.
+//! `node tests/conformance/run.mjs` runs all and prints the table.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -14,29 +14,36 @@ const LIMIT: Duration = Duration::from_mins(4);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Runs one case; panics with its output when a feature fails.
+/// Runs one case with every client that is there; panics with its output when a feature fails.
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a skipped test must not look like a passed one, and the table is worth seeing"
 )]
-fn conform(version: &str, case: &str) {
+fn conform(case: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance");
-    if let Some(missing) = missing(&folder) {
-        let what = format!("conformance of {case} with BullMQ {version}");
+    let skipped = |what: &str, why: &str| {
         let all = env::var("REQUIRE_ALL").is_ok_and(|all| all != "0");
-        assert!(!all, "{what} cannot run: {missing}");
-        eprintln!("SKIPPED: {what} because {missing}");
-        return;
+        assert!(!all, "conformance of {case} with {what} cannot run: {why}");
+        eprintln!("SKIPPED: conformance of {case} with {what} because {why}");
+    };
+    if let Some(why) = missing(&folder) {
+        return skipped("BullMQ's own clients", &why);
+    }
+    let mut clients = vec!["5", "6"];
+    match without_python(&folder) {
+        None => clients.push("python"),
+        Some(why) => skipped("BullMQ for Python", &why),
     }
     let mut command = Command::new("node");
     command
         .arg(folder.join("run.mjs"))
-        .args(["--end-with-stdin", "--version", version, case])
+        .args(["--end-with-stdin", case])
+        .args(clients.iter().flat_map(|client| ["--client", client]))
         .env("ROADIE_BIN", env!("CARGO_BIN_EXE_roadie"));
     let (passed, output) = Run::start(&mut command).finish();
     println!("{output}");
-    assert!(passed, "{case} does not conform to BullMQ {version}:\n{output}");
+    assert!(passed, "{case} does not conform to BullMQ:\n{output}");
 }
 
 /// Why the clients cannot run here, if they cannot.
@@ -50,6 +57,24 @@ fn missing(folder: &Path) -> Option<String> {
     }
     (!folder.join("node_modules/bullmq5").is_dir())
         .then(|| "its packages are missing; run `npm ci` in tests/conformance".to_owned())
+}
+
+/// Why the client for Python cannot run here, if it cannot.
+fn without_python(folder: &Path) -> Option<String> {
+    let program = env::var("ROADIE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let found = Command::new(&program)
+        .args(["-c", "import bullmq; print('bullmq==' + bullmq.__version__)"])
+        .output();
+    let found = found.map_or_else(
+        |error| error.to_string(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    );
+    let wanted = std::fs::read_to_string(folder.join("python/requirements.txt"))
+        .expect("the packages for Python are listed");
+    let there = !found.is_empty() && wanted.lines().any(|line| line == found);
+    (!there).then(|| {
+        format!("{program} has not the packages of python/requirements.txt; name one in ROADIE_TEST_PYTHON")
+    })
 }
 
 fn on_path(program: &str) -> bool {
@@ -129,10 +154,10 @@ fn read(pipe: Option<impl std::io::Read + Send + 'static>) -> thread::JoinHandle
     })
 }
 
-/// One test a case and version, named `conformance::<case>::bullmq_<version>`.
+/// One test a case.
 macro_rules! cases {
     ($($case:ident),*) => {
-        /// Every case file has its tests.
+        /// Every case file has its test.
         #[test]
         fn all_cases_are_run() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/cases");
@@ -144,16 +169,9 @@ macro_rules! cases {
             assert_eq!(files, [$(stringify!($case)),*]);
         }
 
-        $(mod $case {
-            #[test]
-            fn bullmq_5() {
-                super::conform("5", stringify!($case));
-            }
-
-            #[test]
-            fn bullmq_6() {
-                super::conform("6", stringify!($case));
-            }
+        $(#[test]
+        fn $case() {
+            conform(stringify!($case));
         })*
     };
 }
@@ -161,6 +179,7 @@ macro_rules! cases {
 cases!(
     application,
     backoff,
+    board,
     cleaning,
     controls,
     deduplication,

@@ -45,8 +45,7 @@ async function start(bench, path) {
   return { queue, events, redis: bench.raw(), user: users };
 }
 
-/** BullMQ's worker scans no folders. */
-export const roadieOnly = true;
+export const notFor = { node: "BullMQ's worker scans no folders" };
 
 export const features = {
   'scan-folder is added, watched and ends': async (bench) => {

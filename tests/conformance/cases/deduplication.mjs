@@ -1,9 +1,9 @@
 // Jobs that are one because they share a deduplication id.
 import assert from 'node:assert/strict';
 import { eventually } from '../harness/deadline.mjs';
-import { ONCE, ids, started } from '../harness/jobs.mjs';
+import { ids, ONCE, started, toDo } from '../harness/jobs.mjs';
 
-const SLOW = { act: 'steps', steps: 1, stepMs: 300 };
+const SLOW = { act: 'steps', steps: 1, stepMs: 800 };
 const key = (bench, id) => `${bench.prefix}:rehearsals:de:${id}`;
 
 /** Adds a job that returns `value`. */
@@ -16,7 +16,7 @@ const values = (events) => events.of('completed').map((event) => event.returnval
 
 /** A queue whose only slot is held by a job with this deduplication. */
 async function busy(bench, deduplication, data = SLOW) {
-  const { queue, events } = await bench.set({ slots: 1, settings: { 'kinds.rehearse.timeout': '400ms' } });
+  const { queue, events } = await bench.set({ slots: 1, settings: { 'kinds.rehearse.timeout': '2s' } });
   const first = await queue.add('rehearse', data, { ...ONCE, deduplication });
   await events.until('it runs', () => events.of('active', first.id).length > 0);
   return { queue, events, first };
@@ -40,7 +40,7 @@ export const features = {
 
   'simple: the id is held while the job is retried': async (bench) => {
     const { queue, events } = await bench.set();
-    const opts = { attempts: 3, backoff: 150, deduplication: { id: 'user-7' } };
+    const opts = { attempts: 3, backoff: 600, deduplication: { id: 'user-7' } };
     const job = await queue.add('rehearse', { act: 'return', value: 'first', failures: 2 }, opts);
     for (const pause of [1, 2]) {
       await events.until(`pause ${pause}`, () => events.of('delayed', job.id).length === pause);
@@ -52,7 +52,7 @@ export const features = {
 
   'simple: the client can ask who holds an id, and hears of duplicates': async (bench) => {
     const { queue, events } = await bench.set();
-    const first = await add(queue, 1, { id: 'user-7' }, { delay: 200 });
+    const first = await add(queue, 1, { id: 'user-7' }, { delay: 800 });
     assert.equal(await queue.getDeduplicationJobId('user-7'), first.id);
     await add(queue, 2, { id: 'user-7' });
     await events.ended([first]);
@@ -140,7 +140,7 @@ export const features = {
     assert.deepEqual(values(events), [{ steps: 1, resumedAt: 0 }, 3]);
     assert.notEqual(started(events)[1], first.id);
     await eventually('the id is free', async () => (await queue.getDeduplicationJobId('user-7')) === null);
-    assert.equal(await queue.count(), 0);
+    assert.equal(await toDo(queue), 0);
   },
 
   'keepLastIfActive: also when the first one fails for good': async (bench) => {
@@ -156,7 +156,7 @@ export const features = {
   'keepLastIfActive: not while the first one is only retried': async (bench) => {
     const { queue, events } = await bench.set({ slots: 1 });
     const deduplication = { id: 'user-7', keepLastIfActive: true };
-    const opts = { attempts: 2, backoff: 200, deduplication };
+    const opts = { attempts: 2, backoff: 700, deduplication };
     const first = await queue.add('rehearse', { act: 'return', value: 'first', failures: 1 }, opts);
     await events.until('it is delayed', () => events.of('delayed', first.id).length > 0);
     assert.equal((await add(queue, 'while it waits', deduplication)).id, first.id);

@@ -161,9 +161,9 @@ export const features = {
     const { queue, events } = await bench.set();
     const [parent, bad, slow] = await plant(
       bench,
-      node({ act: 'steps', steps: 1, stepMs: 700 }, {}, [
+      node({ act: 'steps', steps: 1, stepMs: 1_400 }, {}, [
         dies({ continueParentOnFailure: true }),
-        node({ act: 'steps', steps: 1, stepMs: 400 }),
+        node({ act: 'steps', steps: 1, stepMs: 1_000 }),
       ]),
     );
     await events.ended([parent, bad, slow]);

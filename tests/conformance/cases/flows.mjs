@@ -1,7 +1,7 @@
 // Jobs that wait for others.
 import assert from 'node:assert/strict';
 import { eventually } from '../harness/deadline.mjs';
-import { ids, node, plant, returns, started } from '../harness/jobs.mjs';
+import { ids, node, plant, returns, started, toDo } from '../harness/jobs.mjs';
 
 const gives = (value, opts, children) => node({ act: 'return', value }, opts, children);
 const key = (bench, job, queue = 'rehearsals') => `${bench.prefix}:${queue}:${job.id}`;
@@ -117,8 +117,8 @@ export const features = {
   'a child that is added to a waiting parent is waited for': async (bench) => {
     const queue = await bench.queue();
     const events = await bench.events();
-    const [parent, first] = await plant(bench, gives('parent', {}, [gives('first', { delay: 300 })]));
-    const opts = { attempts: 1, delay: 600, parent: { id: parent.id, queue: queue.qualifiedName } };
+    const [parent, first] = await plant(bench, gives('parent', {}, [gives('first', { delay: 1_000 })]));
+    const opts = { attempts: 1, delay: 1_300, parent: { id: parent.id, queue: queue.qualifiedName } };
     const second = await queue.add('rehearse', { act: 'return', value: 'second' }, opts);
     await bench.work();
     await events.ended([parent, first, second]);
@@ -175,6 +175,6 @@ export const features = {
     await events.until('the parent completes', () => events.of('completed', parent.id).length > 0);
     assert.deepEqual(Object.values(await failed.getChildrenValues()), ['child']);
     assert.equal(events.of('active', child.id).length, 1);
-    await eventually('nothing is left to do', async () => (await queue.count()) === 0);
+    await eventually('nothing is left to do', async () => (await toDo(queue)) === 0);
   },
 };

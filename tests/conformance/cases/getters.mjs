@@ -29,9 +29,14 @@ export const features = {
     const expected = { completed: 1, failed: 1, active: 1, waiting: 1, prioritized: 1, delayed: 2, 'waiting-children': 1 };
     assert.deepEqual({ ...counts, ...expected }, counts);
     assert.equal(await queue.getJobCountByTypes('waiting', 'delayed', 'prioritized'), 4);
+  },
+
+  'counts: every state has a call': async (bench) => {
+    const { queue } = await zoo(bench);
     assert.equal(await queue.count(), 5);
-    assert.equal(await queue.getWaitingChildrenCount(), 1);
-    assert.equal(await queue.getPrioritizedCount(), 1);
+    const calls = ['Completed', 'Failed', 'Active', 'Waiting', 'Prioritized', 'Delayed', 'WaitingChildren'];
+    const counts = await Promise.all(calls.map((state) => queue[`get${state}Count`]()));
+    assert.deepEqual(counts, [1, 1, 1, 1, 1, 2, 1]);
   },
 
   'states: every job says its own': async (bench) => {
@@ -58,7 +63,7 @@ export const features = {
     assert.deepEqual(ids(await queue.getDelayed()).sort(), ids([jobs.delayed, child]).sort());
     const [running] = await queue.getActive();
     assert.equal(running.attemptsStarted, 1);
-    assert.ok(running.processedOn > 0 && running.processedBy?.length > 0);
+    assert.ok(running.processedOn > 0);
     const [done] = await queue.getJobs(['completed']);
     assert.equal(done.returnvalue, 'done');
   },
@@ -82,15 +87,15 @@ export const features = {
 
   'the states that a job goes through': async (bench) => {
     const { queue, events } = await bench.set();
-    const opts = { attempts: 2, backoff: 300, delay: 200 };
-    const job = await queue.add('rehearse', { act: 'steps', steps: 2, stepMs: 150, failures: 1 }, opts);
+    const opts = { attempts: 2, backoff: 1_000, delay: 300 };
+    const job = await queue.add('rehearse', { act: 'steps', steps: 2, stepMs: 300, failures: 1 }, opts);
     assert.equal(await job.getState(), 'delayed');
     await events.until('it failed once', () => events.of('delayed', job.id).length === 2);
     assert.equal(await job.getState(), 'delayed');
     const resting = await queue.getJob(job.id);
     assert.equal(resting.attemptsMade, 1);
     assert.equal(resting.failedReason, 'attempt 1 fails as asked');
-    assert.ok(resting.delay > 250 && resting.delay <= 301, `rests ${resting.delay} ms`);
+    assert.ok(resting.delay > 900 && resting.delay <= 1_001, `rests ${resting.delay} ms`);
     await events.until('it runs again', () => events.of('active', job.id).length === 2);
     assert.equal(await job.getState(), 'active');
     assert.equal((await queue.getJob(job.id)).attemptsStarted, 2);

@@ -128,7 +128,7 @@ export const features = {
     const flaky = (i) => ({ name: 'rehearse', data: { act: 'return', failures: 2 }, opts: { attempts: 3, backoff: 20 * i } });
     const added = await queue.addBulk(Array.from({ length: 12 }, (_, i) => flaky(i)));
     await events.ended(added);
-    assert.equal(await queue.getActiveCount(), 0);
+    assert.equal((await queue.getJobCounts('active')).active, 0);
     assert.equal((await queue.getJobCounts('completed')).completed, 12);
   },
 
@@ -138,7 +138,7 @@ export const features = {
     const added = await queue.addBulk(Array.from({ length: 16 }, () => holds(150)));
     await events.until('the first one runs', () => events.of('active').length > 0);
     await queue.removeGlobalConcurrency();
-    await eventually('more run', async () => (await queue.getActiveCount()) > 4);
+    await eventually('more run', async () => (await queue.getJobCounts('active')).active > 4);
     await events.ended(added);
   },
 };

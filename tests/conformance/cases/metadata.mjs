@@ -51,7 +51,7 @@ export const features = {
 
   'log lines go with their job': async (bench) => {
     const { queue, events } = await bench.set();
-    const job = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 50, removeOnComplete: true });
+    const job = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 400, removeOnComplete: true });
     await job.log('once');
     await events.ended([job]);
     assert.equal((await queue.getJobLogs(job.id)).count, 0);

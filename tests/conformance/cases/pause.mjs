@@ -1,7 +1,7 @@
 // Queues that a client pauses and resumes.
 import assert from 'node:assert/strict';
 import { eventually } from '../harness/deadline.mjs';
-import { ONCE, held, ids, returns, started } from '../harness/jobs.mjs';
+import { held, ids, ONCE, returns, started, toDo } from '../harness/jobs.mjs';
 
 const WATCH = 'photo-processing';
 
@@ -21,7 +21,7 @@ export const features = {
     await workGoesOn(bench);
     assert.equal(await queue.isPaused(), true);
     assert.deepEqual(started(events), [before.id]);
-    assert.equal(await queue.count(), 3);
+    assert.equal(await toDo(queue), 3);
     await queue.resume();
     assert.equal(await queue.isPaused(), false);
     await events.ended(added);
@@ -74,7 +74,7 @@ export const features = {
   },
 
   'what is retried while the queue is paused runs after the pause': async (bench) => {
-    const { queue, events } = await bench.set({ slots: 1, settings: { 'kinds.rehearse.timeout': '300ms' } });
+    const { queue, events } = await bench.set({ slots: 1, settings: { 'kinds.rehearse.timeout': '1s' } });
     const job = await queue.add('rehearse', { act: 'hang' }, { attempts: 2 });
     await events.until('it runs', () => events.of('active', job.id).length > 0);
     const waiting = await queue.add('rehearse', { act: 'return' }, ONCE);

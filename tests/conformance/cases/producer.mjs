@@ -1,6 +1,7 @@
 // `roadie enqueue` as the producer, BullMQ's own workers as the consumers.
 import assert from 'node:assert/strict';
 import { within } from '../harness/deadline.mjs';
+import { toDo } from '../harness/jobs.mjs';
 
 /** A BullMQ worker that answers the jobs that it was given. */
 function consumer(bench, queue, run = () => ({ seen: true })) {
@@ -24,8 +25,8 @@ async function enqueue(bench, ...args) {
   return stdout;
 }
 
-/** The worker is BullMQ's in any case. */
-export const roadieOnly = true;
+export const direction = 'our producer, their worker';
+export const notFor = { node: "the worker is BullMQ's in any case" };
 
 export const features = {
   'kind, payload and options are what the worker sees': async (bench) => {
@@ -103,7 +104,7 @@ export const features = {
     await assert.rejects(queue.add('send-letter', {}, { priority: 2_097_152 }));
     const { code } = await bench.cli('enqueue', 'mail', 'send-letter', '{}', '--priority', '2097152');
     assert.equal(code, 2);
-    assert.equal(await queue.count(), 0);
+    assert.equal(await toDo(queue), 0);
   },
 
   'attempts hold with a BullMQ worker': async (bench) => {

@@ -61,7 +61,7 @@ export const features = {
 
   'retry: a job that waits or runs is refused': async (bench) => {
     const { queue, events } = await bench.set();
-    const running = await queue.add('rehearse', { act: 'steps', steps: 1, stepMs: 300 }, ONCE);
+    const running = await queue.add('rehearse', { act: 'steps', steps: 1, stepMs: 1_000 }, ONCE);
     await events.until('it runs', () => events.of('active', running.id).length > 0);
     await assert.rejects(running.retry());
     const waiting = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 3_600_000 });

@@ -2,18 +2,19 @@
 // under test, and the promise that everything is closed afterwards.
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bullmq, connect } from './clients.mjs';
+import { Child } from './children.mjs';
+import { connect, open } from './clients.mjs';
 import { Recorder } from './recorder.mjs';
 import { WORKERS, roadie } from './workers.mjs';
 
 let benches = 0;
 
 export class Bench {
-  static async open({ version, worker, redis, binary, folder }) {
+  static async open({ client, worker, redis, binary, folder }) {
     const bench = new Bench();
     benches += 1;
-    Object.assign(bench, { version, worker, redis, binary, prefix: `bench${benches}` });
-    bench.bullmq = bullmq(version);
+    const { bullmq, connection } = open(client);
+    Object.assign(bench, { client, bullmq, connection, worker, redis, binary, prefix: `bench${benches}` });
     bench.folder = await mkdtemp(join(folder, 'bench-'));
     bench.closers = [];
     bench.children = [];
@@ -30,7 +31,7 @@ export class Bench {
   }
 
   options() {
-    return { connection: { ...this.redis.connection }, prefix: this.prefix };
+    return { connection: this.connection(this.redis), prefix: this.prefix };
   }
 
   async queue(name = 'rehearsals', options = {}) {
@@ -50,13 +51,25 @@ export class Bench {
     return recorder;
   }
 
-  /** Starts the worker under test, or the named one; resolves when it serves. */
+  /**
+   * Starts the worker under test, or the named one; answers when it serves. `ran` are the ids of the
+   * jobs that BullMQ's worker ran.
+   */
   async work({ worker = this.worker, queues = ['rehearsals'], ...options } = {}) {
     const started = await WORKERS[worker](this, { queues, ...options });
     let stopping;
     const stop = () => (stopping ??= started.stop());
     this.onClose(stop);
-    return { stop };
+    return { ...started, stop };
+  }
+
+  /** A BullMQ worker in a process of its own whose jobs never end: to be killed. */
+  doomed(own, queue = 'rehearsals') {
+    const script = new URL('doomed.mjs', import.meta.url).pathname;
+    const options = JSON.stringify({ ...this.options(), ...own });
+    const child = new Child(process.execPath, [script, this.client, queue, options]);
+    this.onClose(() => child.stop('SIGKILL'));
+    return child;
   }
 
   /** A queue, its events and a worker on it. */
@@ -74,9 +87,11 @@ export class Bench {
 
   /** Redis itself, as an application sees it. */
   raw() {
-    const redis = connect(this.redis);
-    this.onClose(() => redis.disconnect());
-    return redis;
+    if (!this.plain) {
+      this.plain = connect(this.redis);
+      this.onClose(() => this.plain.disconnect());
+    }
+    return this.plain;
   }
 
   onClose(closer) {

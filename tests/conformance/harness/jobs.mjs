@@ -31,6 +31,12 @@ export const started = (events) => events.of('active').map((event) => event.jobI
 
 export const ids = (jobs) => jobs.map((job) => job.id);
 
+/** How many jobs of a queue have not been started. */
+export async function toDo(queue) {
+  const { waiting, paused = 0, delayed, prioritized, 'waiting-children': parents } = await queue.getJobCounts();
+  return waiting + paused + delayed + prioritized + parents;
+}
+
 /** Time enough for what a case does while a job runs, on a busy machine too. */
 const HOLD_MS = 1_000;
 

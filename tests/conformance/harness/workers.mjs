@@ -23,7 +23,7 @@ export function roadie(bench, args) {
   return child;
 }
 
-export async function startRoadie(bench, { queues, slots = 8, settings = {}, exit = 0 }) {
+export async function startRoadie(bench, { queues, slots = 8, settings = {}, exit = 0, crashes = false }) {
   const own = {
     'worker.rehearsals': 'true',
     'worker.grace_period': '10s',
@@ -33,12 +33,18 @@ export async function startRoadie(bench, { queues, slots = 8, settings = {}, exi
   const flags = Object.entries(own).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
   const child = roadie(bench, ['run', ...flags]);
   await child.says('serving');
-  let stopping = false;
+  let stopping = crashes;
   child.ended.then((code) => {
     if (!stopping) bench.fail(new Error(`roadie ended by itself with ${code}:\n${child.output}`));
   });
   return {
+    crashed: child.ended,
+    kill: () => {
+      stopping = true;
+      return child.stop('SIGKILL');
+    },
     stop: async () => {
+      if (stopping) return;
       stopping = true;
       const code = await child.stop();
       if (code !== exit) throw new Error(`roadie ended with ${code}:\n${child.output}`);
@@ -46,12 +52,15 @@ export async function startRoadie(bench, { queues, slots = 8, settings = {}, exi
   };
 }
 
-export async function startNode(bench, { queues, slots = 8 }) {
-  const options = { ...bench.options(), name: 'node', concurrency: slots };
-  const workers = queues.map((queue) => new bench.bullmq.Worker(queue, rehearse(bench.bullmq), options));
-  for (const worker of workers) worker.on('error', (error) => bench.note(`worker: ${error.message}`));
+export async function startNode(bench, { queues, slots = 8, own = {} }) {
+  const options = { ...bench.options(), concurrency: slots, ...own };
+  const ran = new Set();
+  const play = rehearse(bench);
+  const process = (job, token) => play(job, token).finally(() => ran.add(job.id));
+  const workers = queues.map((queue) => new bench.bullmq.Worker(queue, process, options));
+  for (const worker of workers) worker.on('error', (error) => bench.note(`worker: ${error.message ?? error}`));
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
-  return { stop: () => Promise.all(workers.map((worker) => worker.close())) };
+  return { ran, stop: () => Promise.all(workers.map((worker) => worker.close())) };
 }
 
 export const WORKERS = { roadie: startRoadie, node: startNode };
