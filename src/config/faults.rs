@@ -23,6 +23,11 @@ impl Config {
         self.duration_faults(&mut faults);
         faults.bound("database.pool_size", self.database.pool_size as usize, 1);
         faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
+        faults.need(!self.canary.every.is_zero(), || "canary.every must not be 0".into());
+        // An idle worker looks for jobs every 2 s when nothing wakes it, and a canary wakes nobody.
+        faults.need(self.canary.within >= self.canary.every + Duration::from_secs(5), || {
+            "canary.within must be at least 5s longer than canary.every".into()
+        });
         faults.need(!self.retention.every.is_zero(), || "retention.every must not be 0".into());
         faults.need(self.retention.nearly_full <= 100, || {
             format!("retention.nearly_full is {}; it is per cent", self.retention.nearly_full)
@@ -206,6 +211,8 @@ impl Config {
             ("database.slow_query", database.slow_query),
             ("objects.timeout", self.objects.timeout),
             ("retention.every", self.retention.every),
+            ("canary.every", self.canary.every),
+            ("canary.within", self.canary.within),
             ("defaults.timeout", self.defaults.timeout.unwrap_or_default()),
         ] {
             faults.within(key, duration);

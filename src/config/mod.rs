@@ -48,6 +48,8 @@ pub struct Config {
     pub intake: Intake,
     /// What is kept of finished jobs.
     pub retention: Retention,
+    /// The proof that jobs move.
+    pub canary: Canary,
     /// Health and metrics.
     pub http: Http,
     /// Logging.
@@ -279,6 +281,18 @@ impl ApalisIntake {
     pub fn namespace<'a>(&'a self, name: &'a str) -> &'a str {
         self.namespace.as_deref().unwrap_or(name)
     }
+}
+
+/// `[canary]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Canary {
+    /// How long a queue may be quiet before it gets one.
+    #[serde(with = "load::duration")]
+    pub every: Duration,
+    /// How long a queue that could move may not, before the process is not ready.
+    #[serde(with = "load::duration")]
+    pub within: Duration,
 }
 
 /// `[http]`

@@ -23,6 +23,7 @@ use crate::queue::finished::Ended;
 use crate::queue::{QueueError, STATES};
 use crate::worker::Engine;
 use crate::worker::attempt::Attempt;
+use crate::worker::moving::Verdict;
 
 const STARTED: &str = "roadie_jobs_started_total";
 const FINISHED: &str = "roadie_jobs_finished_total";
@@ -40,6 +41,7 @@ const INTAKE_MOVED: &str = "roadie_intake_moved_total";
 const INTAKE_DROPPED: &str = "roadie_intake_dropped_total";
 const INTAKE_FAILURES: &str = "roadie_intake_failures_total";
 const INTAKE_BACKLOG: &str = "roadie_intake_backlog";
+const MOVING: &str = "roadie_queue_moving";
 const REMOVED: &str = "roadie_retention_removed_total";
 const SLOTS: &str = "roadie_slots";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
@@ -94,6 +96,10 @@ fn describe() {
     describe_counter!(INTAKE_DROPPED, "Tasks of an intake that became no job, by why");
     describe_counter!(INTAKE_FAILURES, "Tries of an intake that Redis did not answer");
     describe_gauge!(INTAKE_BACKLOG, "Tasks that wait to become jobs, read at scrape");
+    describe_gauge!(
+        MOVING,
+        "1: jobs of a queue move through this process, or it has a reason not to give any; 0: they do not"
+    );
     describe_counter!(REMOVED, "Finished jobs that were removed from Redis, by state and reason");
     describe_gauge!(SLOTS, "Slots by class of handler");
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
@@ -253,6 +259,10 @@ pub(crate) async fn refresh(engine: &Engine) {
     for (class, used, all) in engine.slots.usage() {
         gauge!(SLOTS, "class" => class.name(), "state" => "used").set(float(used as u64));
         gauge!(SLOTS, "class" => class.name(), "state" => "free").set(float((all - used) as u64));
+    }
+    for (queue, verdict) in engine.moving.verdicts(engine.config.canary.within) {
+        let moving = !matches!(verdict, Verdict::Stuck(..));
+        gauge!(MOVING, "queue" => queue.clone()).set(float(u64::from(moving)));
     }
     process();
 }

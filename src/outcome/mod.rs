@@ -39,6 +39,9 @@ pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
         let _ = wished(attempt).await;
     }
     let label = if settled == Settled::Done { decided.label } else { Label::Lost };
+    if settled == Settled::Done {
+        attempt.engine.moving.prove(attempt.reserved.queue(), attempt.port.pulse.age());
+    }
     if !attempt.is_canary() {
         metrics::job_finished(attempt.reserved.queue(), attempt.kind_label(), label);
         log(&decided, label);

@@ -118,7 +118,7 @@ pub(crate) struct Weight {
 }
 
 /// A server's memory, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// In use.
     pub(crate) used: u64,

@@ -18,6 +18,7 @@
 //! - `scripts`: our own Lua.
 
 pub(crate) mod apalis;
+mod canary;
 pub mod cancel;
 mod connect;
 mod counts;
@@ -49,13 +50,14 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::config;
+pub(crate) use canary::{Closed, is_canary};
 use connect::Settings;
 pub use connect::{check_eviction, ping, place, writable};
 pub use counts::{Depth, STATES};
 pub use error::QueueError;
 use error::step;
 pub use link::Link;
-pub use scripts::{CANARY, Recovered};
+pub use scripts::Recovered;
 
 /// A job to add.
 #[derive(Clone, Debug, Default)]

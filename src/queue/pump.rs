@@ -246,8 +246,8 @@ impl Pump {
         outlook.look = open && jobs == want;
         outlook.listen = found.state != State::Limited;
         let pause = found.look_after.unwrap_or(IDLE_WAIT);
-        outlook.look_at =
-            Instant::now() + if outlook.listen { pause.min(IDLE_WAIT) } else { pause };
+        // Also a rate limit may be lifted before its time.
+        outlook.look_at = Instant::now() + pause.min(IDLE_WAIT);
     }
 }
 

@@ -39,14 +39,6 @@ pub(super) fn failed(step: &'static str) -> impl FnOnce(redis::RedisError) -> Qu
     QueueError::of(step)
 }
 
-/// The kind of a worker's own probe.
-pub const CANARY: &str = "canary";
-
-/// No producer's id looks like this: BullMQ refuses custom ids with colons.
-pub(super) fn canary_id(worker: &str) -> String {
-    format!("roadie:canary:{worker}")
-}
-
 pub(super) fn place(front: bool) -> &'static str {
     if front { "front" } else { "back" }
 }
@@ -174,26 +166,6 @@ impl Queues {
             .await
             .map(drop)
             .map_err(failed("set a job's options"))
-    }
-
-    /// Sets a probe for one worker: a job that only this worker sees, and that ends as all jobs do.
-    pub async fn send_canary(&self, queue: &str, worker: &str) -> Result<(), QueueError> {
-        redis::cmd("HSET")
-            .arg(self.job_key(queue, &canary_id(worker)))
-            .arg(&["name", CANARY, "data", "{}", "opts", r#"{"removeOnComplete":true}"#])
-            .arg(&["timestamp", "0", "waiting", "1"])
-            .exec_async(&mut self.redis())
-            .await
-            .map_err(failed("set a canary"))
-    }
-
-    /// Whether a worker's probe is still on its way.
-    pub async fn canary_pending(&self, queue: &str, worker: &str) -> Result<bool, QueueError> {
-        redis::cmd("EXISTS")
-            .arg(self.job_key(queue, &canary_id(worker)))
-            .query_async(&mut self.redis())
-            .await
-            .map_err(failed("look for a canary"))
     }
 
     /// Wakes an idle worker of a queue. Best effort: all of them look now and then by themselves.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Value as Reply};
 
+use super::canary::canary_id;
 use super::record::{Keep, Record};
-use super::scripts::{RESERVE, SETTLE, canary_id, failed};
+use super::scripts::{RESERVE, SETTLE, failed};
 use super::transition::Settled;
 use super::{QueueError, Queues, millis};
 

@@ -1,7 +1,9 @@
 //! Clockwork beside the workers.
 //!
-//! - [`retention`]: what is kept of finished jobs.
+//! - [`retention`]: what is kept of finished jobs;
+//! - [`canary`]: proves that jobs move.
 
+mod canary;
 mod retention;
 
 use std::sync::Arc;
@@ -18,8 +20,9 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn start(engine: &Arc<Engine>) -> Self {
-        let retention = retention::keep(Arc::clone(engine));
-        Self { tasks: vec![engine.control.spawn(retention)] }
+        let retention = engine.control.spawn(retention::keep(Arc::clone(engine)));
+        let canary = engine.control.spawn(canary::keep(Arc::clone(engine)));
+        Self { tasks: vec![retention, canary] }
     }
 
     pub(crate) async fn stop(self, engine: &Engine) {

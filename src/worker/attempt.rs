@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::port::Port;
 use super::trace_context;
-use crate::queue::CANARY;
+use crate::queue::is_canary;
 use crate::queue::reserved::Reserved;
 
 /// A reserved job on its way through the stack.
@@ -58,7 +58,7 @@ impl Attempt {
 
     /// Whether it is this worker's own probe.
     pub(crate) fn is_canary(&self) -> bool {
-        self.info.kind == CANARY
+        is_canary(&self.info.id)
     }
 
     /// Slots that the handler needs.
@@ -100,6 +100,11 @@ impl Default for Pulse {
 }
 
 impl Pulse {
+    /// How long the attempt has been in hand.
+    pub(crate) fn age(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// A sign of life.
     pub(crate) fn beat(&self) {
         let since = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

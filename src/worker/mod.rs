@@ -6,6 +6,7 @@
 //! - [`lease`]: keeps a running job ours; [`recovery`]: jobs whose worker is gone; [`panics`]: a handler's panic as an outcome; [`stuck`]:
 //!   handlers that cannot be cut off;
 //! - [`trace_context`]: the producer's trace;
+//! - [`moving`]: whether jobs move;
 //! - [`slots`], [`shares`]: how many jobs at once, by class and by queue;
 //! - [`pauses`]: what is to be done while a queue is paused; [`cancels`]: jobs that somebody cancelled;
 //!   [`roster`]: tells the fleet that this process is there.
@@ -15,6 +16,7 @@ pub(crate) mod attempt;
 mod backend;
 mod cancels;
 mod lease;
+pub(crate) mod moving;
 pub(crate) mod panics;
 pub(crate) mod patience;
 mod pauses;
@@ -41,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::around::around;
 use self::backend::QueueBackend;
+use self::moving::Moving;
 use self::shares::Load;
 use self::slots::{Slots, Stops};
 use self::stuck::Stuck;
@@ -76,6 +79,8 @@ pub(crate) struct Engine {
     pub(crate) slots: Slots,
     pub(crate) stops: Arc<Stops>,
     pub(crate) stuck: Stuck,
+    /// Whether jobs move.
+    pub(crate) moving: Moving,
     /// This process' name on jobs and dead letters.
     pub(crate) name: String,
 }
@@ -94,6 +99,7 @@ impl Engine {
             slots: Slots::new(&config.worker, cores),
             stops: Arc::default(),
             stuck: Stuck::new(Handle::current()),
+            moving: Moving::new(config.queues.keys()),
             control: Handle::current(),
             config,
             registry,
@@ -269,8 +275,9 @@ async fn divide(engine: Arc<Engine>, feeds: BTreeMap<String, Arc<Feed>>) {
             });
         }
         granted = shares::divide(engine.config.worker.slots, &loads);
-        for (feed, slots) in feeds.values().zip(&granted) {
+        for ((queue, feed), slots) in feeds.iter().zip(&granted) {
             feed.set_slots(*slots);
+            engine.moving.set_slots(queue, *slots);
         }
         ticks.tick().await;
     }

@@ -53,6 +53,7 @@ pub(crate) async fn hold_lease(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
 pub(crate) async fn settle(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
     let _running = (!attempt.is_canary())
         .then(|| metrics::job_started(attempt.reserved.queue(), attempt.kind_label()));
+    let _sign = attempt.engine.moving.running(attempt.reserved.queue(), attempt.is_canary());
     let outcome = rest.await;
     attempt.port.finish().await;
     outcome::settle(&attempt, outcome).await;
@@ -97,6 +98,10 @@ pub(crate) async fn stop(attempt: Arc<Attempt>, mut rest: Inner) -> Outcome {
 
 /// Waits for a slot of the handler's class. A job that was asked to stop meanwhile does not begin.
 pub(crate) async fn admit(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+    if attempt.is_canary() {
+        // It needs none: one that waited for a slot would tell of full slots, not of a queue.
+        return rest.await;
+    }
     let _slot = tokio::select! {
         biased;
         () = attempt.cancel.cancelled() => {

@@ -9,6 +9,7 @@
 mod support;
 
 mod backoff;
+mod canary;
 mod cancel;
 mod chaos_frozen;
 mod chaos_kill_storm;

@@ -37,6 +37,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("roadie_jobs_started_total", "counter"),
     ("roadie_photos_scanned_total", "counter"),
     ("roadie_queue_jobs", "gauge"),
+    ("roadie_queue_moving", "gauge"),
     ("roadie_queue_oldest_age_seconds", "gauge"),
     ("roadie_queue_paused", "gauge"),
     ("roadie_redis_rtt_seconds", "gauge"),

@@ -6,6 +6,10 @@ local base, id = ARGV[1], ARGV[2]
 if not held(base, id, ARGV[3]) or not let_go(base, id) then
   return 0
 end
+if is_canary(id) then
+  call("DEL", base .. ":" .. id)
+  return 1
+end
 put(base, id, tonumber(call("HGET", base .. ":" .. id, "priority")) or 0, ARGV[4] == "front")
 event(base, "waiting", "jobId", id, "prev", "active")
 wake(base)

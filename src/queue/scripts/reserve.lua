@@ -122,7 +122,7 @@ while want > 0 do
     call("LREM", base .. ":active", 1, id)
     put_delayed(base, id, now + ASIDE_MS)
   else
-    if limit and call("HEXISTS", key, "defa") == 0 and call("INCR", base .. ":limiter") == 1 then
+    if limit and id ~= ARGV[8] and call("HEXISTS", key, "defa") == 0 and call("INCR", base .. ":limiter") == 1 then
       call("PEXPIRE", base .. ":limiter", math.floor(tonumber(meta[4] or 0)))
     end
     if suspect then

@@ -161,17 +161,18 @@ local function settle(id, token, state, value, count, age, attempts)
   return "done"
 end
 
-local answers = {}
+local answers, jobs = {}, 0
 for i = 3, #ARGV, 7 do
   -- One job that cannot be ended must not take the others with it.
   local fine, answer = pcall(settle, ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3],
     tonumber(ARGV[i + 4]), tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6]))
+  jobs = jobs + (is_canary(ARGV[i]) and 0 or 1)
   answers[#answers + 1] = fine and answer or tostring(type(answer) == "table" and answer.err or answer)
 end
 if call("LLEN", base .. ":wait") + call("ZCARD", base .. ":prioritized") > 0 then
   -- Whoever was kept from them by the queue's global concurrency.
   wake(base)
-elseif call("LLEN", base .. ":active") == 0 then
+elseif jobs > 0 and call("LLEN", base .. ":active") == 0 then
   event(base, "drained")
 end
 return answers
