@@ -17,6 +17,9 @@ const BETWEEN: Duration = Duration::from_millis(4);
 const MASS: usize = 400;
 const BETWEEN_IN_MASS: Duration = Duration::from_millis(150);
 
+/// A call that takes so long has waited for Redis to come back.
+const OUTAGE: Duration = Duration::from_secs(1);
+
 /// Looks for lost leases again and again. One process of the fleet does it at a time.
 pub(super) async fn watch(engine: Arc<Engine>, queue: String) {
     let every = engine.config.worker.recovery_scan;
@@ -25,19 +28,25 @@ pub(super) async fn watch(engine: Arc<Engine>, queue: String) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = look(&engine, &queue, every).await {
+        let asked = Instant::now();
+        // The next tick may come a moment early.
+        let turn = engine.queues.claim_recovery(&queue, every * 9 / 10).await;
+        let looked = match turn {
+            // It waited for a connection, so this is the end of an outage.
+            Ok(_) if asked.elapsed() >= OUTAGE => Err(None),
+            Ok(true) => look(&engine, &queue).await.map_err(Some),
+            Ok(false) => Ok(()),
+            Err(error) => Err(Some(error)),
+        };
+        if let Err(error) = looked {
             // The feed says that Redis is away. Leases ran on meanwhile: their holders come first.
-            tracing::debug!(%error, queue, "not looked for lost leases");
+            tracing::debug!(?error, queue, "not looked for lost leases");
             ticks.reset_after(engine.config.worker.lease);
         }
     }
 }
 
-async fn look(engine: &Engine, queue: &str, every: Duration) -> Result<(), QueueError> {
-    // The next tick may come a moment early.
-    if !engine.queues.claim_recovery(queue, every * 9 / 10).await? {
-        return Ok(());
-    }
+async fn look(engine: &Engine, queue: &str) -> Result<(), QueueError> {
     let mut left = engine.queues.active(queue).await?;
     let mut recovered = 0;
     while left > 0 {
