@@ -1,6 +1,7 @@
 //! Tasks that Rust producers push with apalis-redis become jobs: what of a task a job keeps, what a
 //! producer sees of it afterwards, and what becomes of tasks that nobody understands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use apalis_core::backend::{
@@ -14,6 +15,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::support::apalis::{Producer, vanishing};
+use super::support::cluster::Cluster;
 use super::support::process::{Process, run};
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
@@ -271,33 +273,44 @@ async fn jobs_of_tasks_wait_like_others_while_a_queue_is_paused() {
 }
 
 #[tokio::test]
-async fn an_intake_whose_keys_lie_apart_in_a_cluster_is_refused() {
+async fn tasks_become_jobs_in_a_cluster_whose_keys_lie_together() {
+    let stage = need!(Stage::new()).with_hash_tag();
+    let cluster = need!(Cluster::start(&stage.prefix).await);
+    let settings = cluster.settings().into_iter();
+    let stage = settings.fold(stage, |stage, (key, value)| stage.set(key, value));
+    let apart = stage.set("intake.apalis.drills.namespace", "tasks");
+    let apart = apart.with_rehearsals(1).set("intake.apalis.drills.kind", "rehearse");
+    let said = run(&apart, &["run"]).await;
+    assert_eq!(said.code, 64, "{said:?}");
+    let named = "intake.apalis.drills.namespace must hold the hash tag";
+    assert!(said.err.contains(named), "{said:?}");
+    let stage = with_intake(apart, 1);
+    let namespace = format!("{}-tasks", stage.prefix);
+    let mut producer = Producer::to(&cluster.home().url(), &namespace).await;
+    producer.push_as("far", returns("away"), |task| task).await;
+    let process = Process::serving(&stage).await;
+    assert_eq!(stage.returned(REHEARSALS, "drills.far").await, "away");
+    assert!(!process.log().contains("trouble"), "{}", process.log());
+    process.kill().await;
+}
+
+/// One that is not told that it talks to a Cluster is told by the Cluster.
+#[tokio::test]
+async fn an_intake_whose_keys_lie_apart_is_refused() {
     let redis = need!(RedisServer::start(&["--cluster-enabled", "yes"]));
-    let client = redis::Client::open(redis.url()).unwrap();
-    let mut admin = client.get_multiplexed_async_connection().await.unwrap();
-    redis::cmd("CLUSTER")
-        .arg(&["ADDSLOTSRANGE", "0", "16383"])
-        .query_async::<()>(&mut admin)
-        .await
-        .unwrap();
-    eventually("the cluster of one is up", async || {
-        let info: String =
-            redis::cmd("CLUSTER").arg("INFO").query_async(&mut admin.clone()).await.unwrap();
+    redis.ask::<()>("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
+    eventually("a cluster of one is up", async || {
+        let info: String = redis.ask("CLUSTER INFO").unwrap();
         if info.contains("cluster_state:ok") { Ok(()) } else { Err(info) }
     })
     .await;
-    let stage = Stage::on(std::sync::Arc::new(redis)).set("redis.prefix", "{roadie}");
-    let stage = with_intake(stage, 1);
+    let stage = with_intake(Stage::on(Arc::new(redis)), 1).set("redis.prefix", "{roadie}");
     let said = run(&stage, &["run"]).await;
     assert_ne!(said.code, 0);
-    for piece in
-        ["intake.apalis.drills", "hash tag", "{roadie}", &format!("{}-tasks", stage.prefix)]
-    {
+    let namespace = format!("{}-tasks", stage.prefix);
+    for piece in ["intake.apalis.drills", "hash tag", "{roadie}", &namespace] {
         assert!(said.err.contains(piece), "{piece}: {}", said.err);
     }
-    let stage = stage.set("intake.apalis.drills.namespace", "{roadie}:tasks");
-    let process = Process::serving(&stage).await;
-    process.kill().await;
 }
 
 #[tokio::test]

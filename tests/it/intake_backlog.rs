@@ -18,7 +18,7 @@ use super::support::stage::Stage;
 use super::support::within;
 use super::support::worker::Worker;
 
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_mins(2);
 
 /// Runs of every job, counted by the job's id.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bullmq::JobState;
 use serde_json::json;
 
+use super::support::apalis::Producer;
+use super::support::eventually;
 use super::support::process::{Process, run};
 use super::support::redis::{RedisServer, complete, free_port};
 use super::support::stage::Stage;
@@ -67,6 +69,29 @@ async fn the_rule_of_the_manual_is_enough() {
     let denied: Vec<redis::Value> = redis.ask("ACL LOG").unwrap();
     // `CLIENT SETINFO` of older servers aside, nothing was asked for in vain.
     assert!(denied.is_empty(), "{denied:?}");
+}
+
+#[tokio::test]
+async fn an_intake_needs_no_more_than_the_keys_of_its_tasks() {
+    need!(complete());
+    let (redis, stage) = guarded("~tasks:*").unwrap();
+    let stage = stage.set("intake.apalis.drills.kind", "rehearse");
+    let stage = stage.set("intake.apalis.drills.namespace", "tasks");
+    let process = Process::serving(&stage).await;
+    let mut producer = Producer::to(&redis.url(), "tasks").await;
+    producer.push_as("quiet", json!({ "act": "return" }), |task| task).await;
+    stage.completed(QUEUE, "drills.quiet").await;
+    let books = producer.key("meta:quiet");
+    eventually("the books tell of it", async || {
+        match redis.ask::<Option<String>>(&format!("HGET {books} status")).unwrap().as_deref() {
+            Some("Done") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let denied: Vec<redis::Value> = redis.ask("ACL LOG").unwrap();
+    assert!(denied.is_empty(), "{denied:?}");
+    process.kill().await;
 }
 
 #[tokio::test]

@@ -25,14 +25,18 @@ pub(crate) struct Producer {
 impl Producer {
     /// To a queue whose name no other test has.
     pub(crate) async fn new(stage: &Stage) -> Self {
-        let namespace = format!("{}-tasks", stage.prefix);
-        let client = redis::Client::open(stage.config().redis.url.reveal()).unwrap();
+        let url = stage.config().redis.url.reveal().to_owned();
+        Self::to(&url, &format!("{}-tasks", stage.prefix)).await
+    }
+
+    pub(crate) async fn to(url: &str, namespace: &str) -> Self {
+        let client = redis::Client::open(url).unwrap();
         // A bulk may take longer than the half second that a plain `apalis_redis::connect` waits.
         let patient = ConnectionManagerConfig::new().set_response_timeout(Some(SOON));
         let redis = client.get_connection_manager_with_config(patient).await.unwrap();
-        let storage =
-            RedisStorage::new(redis.clone()).with_config(Config::default().queue(&namespace));
-        Self { storage, redis, namespace }
+        let config = Config::default().queue(namespace);
+        let storage = RedisStorage::new(redis.clone()).with_config(config);
+        Self { storage, redis, namespace: namespace.to_owned() }
     }
 
     pub(crate) async fn push_bulk(&mut self, args: impl IntoIterator<Item = Value>) {
