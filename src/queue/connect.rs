@@ -13,6 +13,8 @@ use redis::{
     RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, TlsMode,
 };
 
+use tokio::time::timeout;
+
 use super::link::Link;
 use super::link::route::{Goal, Place, Route};
 use super::link::sentinels::Sentinels;
@@ -21,6 +23,8 @@ use crate::config::{self, redact_url};
 
 /// A peer that is gone without a word is noticed by the system, too.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// More than it needs where we have connected already.
+const CRATE_OPENS_WITHIN: Duration = Duration::from_secs(5);
 /// How long the trace of a look at Redis lasts.
 const PULSE_LASTS: Duration = Duration::from_mins(1);
 /// How often, and how far apart, a Cluster is asked again before a command fails.
@@ -193,14 +197,16 @@ fn options_at(options: &RedisConnectionOptions, place: &Place) -> RedisConnectio
     options
 }
 
-/// The crate's own connection, for producers' operations. Over the link we know already that Redis
-/// is there; the crate itself would try for many seconds without saying why.
+/// The crate's own connection, for producers' operations. By now we know that Redis is there; the
+/// crate itself would try for many seconds without saying why.
 pub(super) async fn open_for_producers(
     link: &Link,
     place: &Place,
     options: &RedisConnectionOptions,
 ) -> Result<RedisConnection, bullmq::Error> {
-    link.unless_lost(RedisConnection::new_managed_only(&options_at(options, place))).await?
+    let options = options_at(options, place);
+    let opening = timeout(CRATE_OPENS_WITHIN, RedisConnection::new_managed_only(&options));
+    link.unless_lost(opening).await?.unwrap_or(Err(bullmq::Error::ConnectionClosed))
 }
 
 /// One round trip.

@@ -25,6 +25,7 @@ mod fairness;
 mod intake_apalis;
 mod intake_backlog;
 mod isolation;
+mod link;
 mod metrics;
 mod order;
 mod outcome;

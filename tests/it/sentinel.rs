@@ -9,7 +9,7 @@ use roadie_jobs::effects::Clock;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::support::process::{Process, run};
+use super::support::process::{Process, Said, run};
 use super::support::redis;
 use super::support::sentinels::Sentinels;
 use super::support::stage::Stage;
@@ -141,6 +141,13 @@ async fn a_name_that_sentinels_do_not_know_is_named() {
     let stage = stage.set("redis.sentinel_master", "concertz");
     let said = run(&stage, &["check"]).await;
     assert_eq!(said.code, 1, "{said:?}");
-    let line = said.out.lines().find(|line| line.starts_with("FAULT  redis")).unwrap();
+    let fault = |said: &Said| {
+        said.out.lines().find(|line| line.starts_with("FAULT  redis")).unwrap().to_owned()
+    };
+    let line = fault(&said);
     assert!(line.contains("concertz") && line.contains("redis.sentinel_master"), "{line}");
+    let stage = stage.set("redis.sentinel_password", "not-this-one");
+    let line = fault(&run(&stage, &["check"]).await);
+    assert!(line.contains("Password authentication failed"), "{line}");
+    assert!(!line.contains("not-this-one"), "{line}");
 }

@@ -87,8 +87,8 @@ impl RedisServer {
     }
 
     /// A sentinel with this configuration.
-    pub(crate) fn sentinel(configuration: &str, port: u16) -> Result<Self, Missing> {
-        Self::start_with(&["--port", &port.to_string()], |dir| {
+    pub(crate) fn sentinel(configuration: &str, options: &[&str]) -> Result<Self, Missing> {
+        Self::start_with(options, |dir| {
             // Sentinels write their findings into it.
             let file = dir.join("sentinel.conf");
             std::fs::write(&file, configuration).unwrap();
@@ -151,7 +151,10 @@ impl RedisServer {
 
     /// Where it listens.
     pub(crate) fn url(&self) -> String {
-        format!("redis+unix://{}", self.socket().display())
+        let options = self.options.lock().unwrap();
+        let password = options.iter().position(|option| option == "--requirepass");
+        let password = password.map(|at| format!("?pass={}", options[at + 1])).unwrap_or_default();
+        format!("redis+unix://{}{password}", self.socket().display())
     }
 
     fn socket(&self) -> PathBuf {
@@ -164,7 +167,7 @@ impl RedisServer {
         super::process::signal(&pid, name);
     }
 
-    /// Asks it something on its socket, without a password.
+    /// Asks it something on its socket.
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &str) -> RedisResult<T> {
         let mut connection = redis::Client::open(self.url())?.get_connection()?;
         let mut words = command.split_whitespace();

@@ -7,6 +7,8 @@ use super::redis::{self, RedisServer, free_port};
 use super::{Missing, within};
 
 const NAME: &str = "concerts";
+const PASSWORD: &str = "behind-the-stage";
+const SENTINELS_PASSWORD: &str = "at-the-door";
 /// From when a server that does not answer counts as down.
 const DOWN_AFTER: Duration = Duration::from_secs(2);
 const HEALED_WITHIN: Duration = Duration::from_mins(1);
@@ -28,6 +30,7 @@ impl Sentinels {
             let port_text = port.to_string();
             let mut options = vec!["--port", &port_text, "--repl-diskless-sync-delay", "0"];
             options.extend(["--min-replicas-to-write", "1"]);
+            options.extend(["--requirepass", PASSWORD, "--masterauth", PASSWORD]);
             let master = servers.first().map(|(port, _)| format!("127.0.0.1 {port}"));
             if let Some(master) = &master {
                 options.extend(["--replicaof", master]);
@@ -39,27 +42,33 @@ impl Sentinels {
             "sentinel monitor {NAME} 127.0.0.1 {master} 2\n\
              sentinel down-after-milliseconds {NAME} {}\n\
              sentinel failover-timeout {NAME} 5000\n\
-             sentinel parallel-syncs {NAME} 2\n",
+             sentinel parallel-syncs {NAME} 2\n\
+             sentinel auth-pass {NAME} {PASSWORD}\n\
+             sentinel sentinel-pass {SENTINELS_PASSWORD}\n",
             DOWN_AFTER.as_millis()
         );
         let mut sentinels = Vec::new();
         for _ in 0..3 {
             let port = free_port();
-            sentinels.push((port, RedisServer::sentinel(&configuration, port)?));
+            let options = ["--port", &port.to_string(), "--requirepass", SENTINELS_PASSWORD];
+            sentinels.push((port, RedisServer::sentinel(&configuration, &options)?));
         }
         let all = Self { servers, sentinels };
         all.healed().await;
         Ok(all)
     }
 
-    /// What the configuration says of them.
-    pub(crate) fn settings(&self) -> [(&'static str, String); 3] {
-        let addresses: Vec<String> =
+    /// What the configuration says of them, and of two sentinels that are not there.
+    pub(crate) fn settings(&self) -> [(&'static str, String); 4] {
+        let mut addresses: Vec<String> =
             self.sentinels.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect();
+        // One refuses, the other is silent.
+        addresses.extend(["127.0.0.1:1".to_owned(), "192.0.2.1:26379".to_owned()]);
         [
-            ("redis.url", "redis://of-no-matter".to_owned()),
+            ("redis.url", format!("redis://:{PASSWORD}@of-no-matter")),
             ("redis.sentinels", addresses.join(",")),
             ("redis.sentinel_master", NAME.to_owned()),
+            ("redis.sentinel_password", SENTINELS_PASSWORD.to_owned()),
         ]
     }
 
