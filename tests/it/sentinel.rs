@@ -121,6 +121,11 @@ async fn work_goes_on_after_each_failover_and_nothing_is_lost() {
         assert!(gap <= RESUMES_WITHIN, "failover {number}: {gap:?}");
     }
     eprintln!("{} jobs acknowledged, all done", acknowledged.len());
+    // Producers, too, were served by each master.
+    for pair in faults.windows(2) {
+        let between = ended.iter().filter(|(_, at)| (pair[0]..pair[1]).contains(at)).count();
+        assert!(between > 50, "only {between} jobs between two failovers");
+    }
     for process in &mut processes {
         assert!(process.runs(), "{}", process.log());
         // No more than a handful for each: the connection, a replica that is not the master yet.
