@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{QueueError, Queues};
 
-static CANCEL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/cancel.lua")));
+static CANCEL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("scripts/common.lua"), include_str!("scripts/cancel.lua")))
+});
 
 /// Somebody's wish that a job ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

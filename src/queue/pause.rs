@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{QueueError, Queues, millis};
 
-static PAUSES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/pauses.lua")));
+static PAUSES: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("scripts/common.lua"), include_str!("scripts/pauses.lua")))
+});
 
 /// One reason why a queue is paused. As JSON, times are RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{QueueError, Queues, millis};
 
-static ROSTER: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/roster.lua")));
+static ROSTER: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(include_str!("scripts/common.lua"), include_str!("scripts/roster.lua")))
+});
 
 /// How long a process counts as there after it was last heard of.
 pub const SILENT_AFTER: Duration = Duration::from_secs(15);

@@ -11,6 +11,7 @@ mod support;
 mod backoff;
 mod canary;
 mod cancel;
+mod cancel_waiting;
 mod chaos_frozen;
 mod chaos_kill_storm;
 mod chaos_poison;

@@ -272,6 +272,27 @@ async fn jobs_keep_their_order_through_a_pause() {
 }
 
 #[tokio::test]
+async fn a_full_redis_is_no_obstacle() {
+    let redis = Arc::new(need!(RedisServer::start(&[])));
+    let stage = Stage::on(Arc::clone(&redis)).with_rehearsals(1);
+    let process = Process::serving(&stage).await;
+    ok(pause(&stage, "ann", &[]).await);
+    let id = add(&stage).await;
+    redis.ask::<()>("CONFIG SET maxmemory 1").unwrap();
+    ok(pause(&stage, "bob", &["--for", "500ms"]).await);
+    within(NOTICED, "only one pause is left", async || match owners(&stage).await {
+        owners if owners == [json!("ann")] => Ok(()),
+        owners => Err(format!("{owners:?}")),
+    })
+    .await;
+    ok(resume(&stage, &["--by", "ann"]).await);
+    assert_eq!(shown(&stage).await["paused"], false);
+    redis.ask::<()>("CONFIG SET maxmemory 0").unwrap();
+    stage.completed(QUEUE, &id).await;
+    process.kill().await;
+}
+
+#[tokio::test]
 async fn what_makes_no_pause_is_refused() {
     let stage = need!(Stage::new());
     let nowhere = pause(&stage, "ann", &[]).await;

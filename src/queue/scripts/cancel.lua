@@ -7,7 +7,6 @@
 -- Returns "missing", "completed", "failed", "running" or "waiting" (wherever it waits), and the wish
 -- that counts: the first one, or false.
 local base, id, wish = ARGV[1], ARGV[3], ARGV[4]
-local call = redis.call
 local wishes, key, name = KEYS[1], base .. ":" .. id, ARGV[2] .. ":" .. id
 local FIELD = "roadie:cancel"
 -- Nobody may be left to forget them.
@@ -33,6 +32,8 @@ if state then
   return { state, first }
 end
 if not first and wish ~= "" then
+  -- A full Redis refuses a script whose first write needs memory; cancelling makes room.
+  call("HDEL", wishes, "")
   call("HSET", wishes, name, wish)
   call("HSET", key, FIELD, wish)
   first = wish

@@ -12,12 +12,9 @@
 -- paused, 1 if another client paused it, 1 if a pause was set or lifted as asked (one that would be over
 -- already is not set), the pauses as pairs of owner and JSON.
 local pauses, index, base, queue, op, owner = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local call = redis.call
 local meta, wait, set_aside = base .. ":meta", base .. ":wait", base .. ":paused"
-local events, marker = base .. ":events", base .. ":marker"
 local AT_ONCE = 500
-local clock = call("TIME")
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local now = server_ms()
 local paused = call("HEXISTS", meta, "paused") == 1
 local seen, stranger, records, count = nil, false, {}, 0
 local kept = call("HGETALL", pauses)
@@ -47,19 +44,17 @@ local function drop_all()
   records, count = {}, 0
 end
 
--- `by` tells our events from those of other clients.
-local function tell(event)
-  local most = call("HGET", meta, "opts.maxLenEvents") or 10000
-  return redis.pcall("XADD", events, "MAXLEN", "~", most, "*", "event", event, "by", owner)
+if op ~= "look" or paused and count > 0 then
+  -- A full Redis refuses a script whose first write needs memory; resuming may make room.
+  call("HDEL", pauses, "")
 end
-
 local more = false
 if not paused then
-  if count > 0 then
+  if #kept > 0 then
     drop_all()
   end
 elseif count > 0 then
-  local entries = call("XRANGE", events, "(" .. (seen or "0"), "+", "COUNT", AT_ONCE)
+  local entries = call("XRANGE", base .. ":events", "(" .. (seen or "0"), "+", "COUNT", AT_ONCE)
   more = #entries == AT_ONCE
   for _, entry in ipairs(entries) do
     local fields = {}
@@ -68,7 +63,9 @@ elseif count > 0 then
     end
     if fields.event == "paused" and not fields.by then
       stranger = true
-      call("HSET", pauses, "stranger", string.match(entry[1], "^%d+"))
+      if count > 0 then
+        call("HSET", pauses, "stranger", string.match(entry[1], "^%d+"))
+      end
     elseif fields.event == "resumed" and not fields.by then
       -- And paused again since then, or it would not be paused now.
       stranger = true
@@ -124,13 +121,14 @@ if op == "pause" then
   if not paused then
     stranger = false
     call("HSET", meta, "paused", 1)
-    call("DEL", marker)
-    local id = tell("paused")
-    call("HSET", pauses, "seen", type(id) == "string" and id or now .. "-0")
-    paused = true
-  elseif not seen and stranger then
-    local last = call("XREVRANGE", events, "+", "-", "COUNT", 1)[1]
-    call("HSET", pauses, "seen", last and last[1] or now .. "-0")
+    -- `by` tells our events from those of other clients.
+    event(base, "paused", "by", owner)
+    call("DEL", base .. ":marker")
+    paused, seen = true, nil
+  end
+  if not seen then
+    local last = call("XREVRANGE", base .. ":events", "+", "-", "COUNT", 1)[1]
+    call("HSET", pauses, "seen", last and last[1] or "0")
   end
   return answer(true)
 end
@@ -163,15 +161,11 @@ call("HDEL", meta, "paused")
 if call("EXISTS", set_aside) == 1 then
   call("RENAME", set_aside, wait)
 end
--- Of a full Redis these may be refused; workers then look by themselves.
 if call("LLEN", wait) > 0 or call("ZCARD", base .. ":prioritized") > 0 then
-  redis.pcall("ZADD", marker, 0, "0")
+  wake(base)
 else
-  local due = call("ZRANGE", base .. ":delayed", 0, 0, "WITHSCORES")[2]
-  if due then
-    redis.pcall("ZADD", marker, tonumber(due) / 0x1000, "1")
-  end
+  wake_when_due(base)
 end
-tell("resumed")
+event(base, "resumed", "by", owner)
 paused = false
 return answer(done)

@@ -3,14 +3,14 @@
 -- KEYS[1] cards: name → JSON   KEYS[2] heartbeats: name → Redis' time in ms
 -- ARGV[1] how long a card counts, in ms   ARGV[2] name; "" only looks   ARGV[3] card; "" takes it away
 -- Returns for each process its card and the ms since its heartbeat, the longest silence first.
-local call = redis.call
 local cards, beats, lifetime, name = KEYS[1], KEYS[2], tonumber(ARGV[1]), ARGV[2]
-local time = call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = server_ms()
 if name ~= "" and ARGV[3] == "" then
   call("HDEL", cards, name)
   call("ZREM", beats, name)
 elseif name ~= "" then
+  -- A full Redis refuses a script whose first write needs memory.
+  call("ZREM", beats, "")
   call("HSET", cards, name, ARGV[3])
   call("ZADD", beats, now, name)
   call("PEXPIRE", cards, lifetime)

@@ -5,6 +5,7 @@
 //! - [`certificates`]: a private CA;
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`fleet`]: several of them, and what their jobs tell;
+//! - [`operator`]: somebody who cancels jobs;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape.
@@ -16,6 +17,7 @@ pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod fleet;
 pub(crate) mod http;
+pub(crate) mod operator;
 pub(crate) mod photos;
 pub(crate) mod play;
 pub(crate) mod process;
