@@ -93,6 +93,9 @@ pub(super) async fn enqueue(args: Args, config: Config) -> anyhow::Result<ExitCo
         ));
     }
     let ended = watch::until_end(&queues, &args.queue, &id).await?;
+    if ended.completed {
+        say(&format!("completed: {}", ended.value));
+    }
     Ok(ExitCode::from(u8::from(!ended.completed)))
 }
 
