@@ -50,11 +50,8 @@ async fn redis(config: &Config) -> Result<String, String> {
     let queues = open_queues(config).await.map_err(|e| one_line(e.chain()))?;
     let rtt = crate::queue::ping(&queues).await.map_err(|e| error_line(&e))?;
     crate::queue::writable(&queues).await.map_err(|e| error_line(&e))?;
-    let accepted = &config.redis.allow_eviction_policy;
-    let note = crate::queue::check_eviction(&queues, accepted).await.map_err(|e| error_line(&e))?;
-    let note = note.map(|note| format!("; {note}")).unwrap_or_default();
-    let place = crate::queue::place(&config.redis);
-    Ok(format!("{place}, {} µs a round trip{note}", rtt.as_micros()))
+    let said = crate::queue::survey(&queues, &config.redis).await.map_err(|e| error_line(&e))?;
+    Ok(format!("{said}; {} µs a round trip", rtt.as_micros()))
 }
 
 async fn database(config: &Config) -> Result<String, String> {

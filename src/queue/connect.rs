@@ -1,32 +1,28 @@
-//! Reaching Redis, and what we ask of the server before we trust it with jobs.
+//! Reaching Redis, as configured: our link to it, and the crate's connection.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bullmq::options::{RedisConnectionOptions, TlsCerts};
 use bullmq::redis_connection::RedisConnection;
 use redis::cluster::ClusterClient;
 use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
-    RedisConnectionInfo, RedisError, RedisResult, ServerErrorKind, TlsCertificates, TlsMode,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
+    RedisConnectionInfo, RedisError, RedisResult, TlsCertificates, TlsMode,
 };
-
 use tokio::time::timeout;
 
+use super::QueueError;
 use super::link::Link;
 use super::link::route::{Goal, Place, Route};
 use super::link::sentinels::Sentinels;
-use super::{QueueError, Queues};
 use crate::config::{self, redact_url};
 
 /// A peer that is gone without a word is noticed by the system, too.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// More than it needs where we have connected already.
 const CRATE_OPENS_WITHIN: Duration = Duration::from_secs(5);
-/// How long the trace of a look at Redis lasts.
-const PULSE_LASTS: Duration = Duration::from_mins(1);
 /// How often, and how far apart, a Cluster is asked again before a command fails.
 const CLUSTER_TRIES: u32 = 3;
 const CLUSTER_PAUSE_MS: (u64, u64) = (50, 250);
@@ -131,6 +127,22 @@ impl Settings {
         format!("{}://{node}", if self.tls() { "rediss" } else { "redis" })
     }
 
+    /// Asks every configured sentinel and node by itself; answers what is wrong with them.
+    pub(super) async fn silent(&self, redis: &config::Redis) -> RedisResult<Vec<String>> {
+        let within = redis.connect_timeout;
+        let mut silent = self.sentinels(redis)?.silent(within).await;
+        for node in &redis.cluster_nodes {
+            let addressed = self.url_of(node).into_connection_info()?;
+            let own = self.info.redis_settings().clone();
+            let info = Box::new(self.trusting(addressed)?.set_redis_settings(own));
+            let place = Place::Server { info, connect_within: within };
+            if let Err(error) = place.open().await {
+                silent.push(format!("node {node} does not answer: {error}"));
+            }
+        }
+        Ok(silent)
+    }
+
     /// How the crate connects.
     pub(super) fn for_the_crate(&self, redis: &config::Redis) -> RedisConnectionOptions {
         let own = self.info.redis_settings();
@@ -174,7 +186,7 @@ fn unreachable_at(redis: &config::Redis, source: RedisError) -> QueueError {
 }
 
 /// Where Redis is, in words that hold no password.
-pub fn place(redis: &config::Redis) -> String {
+pub(super) fn place(redis: &config::Redis) -> String {
     if !redis.sentinels.is_empty() {
         format!("master {} of the sentinels {}", redis.sentinel_master, redis.sentinels.join(", "))
     } else if !redis.cluster_nodes.is_empty() {
@@ -207,83 +219,4 @@ pub(super) async fn open_for_producers(
     let options = options_at(options, place);
     let opening = timeout(CRATE_OPENS_WITHIN, RedisConnection::new_managed_only(&options));
     link.unless_lost(opening).await?.unwrap_or(Err(bullmq::Error::ConnectionClosed))
-}
-
-/// One round trip.
-pub async fn ping(queues: &Queues) -> Result<Duration, QueueError> {
-    let mut redis = queues.redis();
-    let started = Instant::now();
-    redis::cmd("PING").query_async::<()>(&mut redis).await.map_err(QueueError::of("ping Redis"))?;
-    Ok(started.elapsed())
-}
-
-/// Whether Redis takes writes: a full one still answers a ping.
-pub async fn writable(queues: &Queues) -> Result<(), QueueError> {
-    redis::cmd("SET")
-        .arg(format!("{}:roadie:pulse", queues.prefix))
-        .arg(1)
-        .arg("EX")
-        .arg(PULSE_LASTS.as_secs())
-        .query_async::<()>(&mut queues.redis())
-        .await
-        .map_err(QueueError::of("write to Redis"))
-}
-
-/// Refuses a server that may evict jobs, unless its policy is accepted by name; answers a note where it
-/// may not look.
-pub async fn check_eviction(queues: &Queues, accepted: &str) -> Result<Option<String>, QueueError> {
-    // INFO rather than CONFIG GET, which managed services forbid.
-    let info = queues.link.query_at_home::<String>(redis::cmd("INFO").arg("memory")).await;
-    let info = match info {
-        Ok(info) => info,
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => {
-            let note = "maxmemory-policy is not known, because the user may not run INFO";
-            return Ok(Some(note.to_owned()));
-        }
-        Err(error) => return Err(QueueError::of("read Redis' memory settings")(error)),
-    };
-    match eviction_policy(&info) {
-        Some(policy) if policy != "noeviction" && policy != accepted => {
-            Err(QueueError::Evicts { policy: policy.to_owned() })
-        }
-        _ => Ok(None),
-    }
-}
-
-fn eviction_policy(info: &str) -> Option<&str> {
-    info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")).map(str::trim)
-}
-
-/// Queues are found by their `meta` hashes, as every BullMQ board does.
-pub(super) async fn queue_names(queues: &Queues) -> Result<Vec<String>, QueueError> {
-    let prefix = format!("{}:", queues.prefix);
-    let mut names = BTreeSet::new();
-    let mut cursor = 0_u64;
-    loop {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*:meta")).arg("COUNT").arg(1000);
-        let (next, keys): (u64, Vec<String>) =
-            queues.link.query_at_home(&scan).await.map_err(QueueError::of("list queues"))?;
-        names.extend(keys.iter().filter_map(|key| {
-            let name = key.strip_prefix(&prefix)?.strip_suffix(":meta")?;
-            // A job could have the id `meta`'s parent; queue names hold no colon.
-            (!name.contains(':')).then(|| name.to_owned())
-        }));
-        cursor = next;
-        if cursor == 0 {
-            return Ok(names.into_iter().collect());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_policy_is_read_from_info() {
-        let info = "# Memory\r\nused_memory:1\r\nmaxmemory_policy:allkeys-lru\r\n";
-        assert_eq!(eviction_policy(info), Some("allkeys-lru"));
-        assert_eq!(eviction_policy("# Memory\r\n"), None);
-    }
 }

@@ -5,7 +5,7 @@
 //! neither ends jobs in batches, nor repeats a refused acknowledgement, nor knows fairness.
 //!
 //! - [`Queues`]: what producers and operators do: add, look, count, retry;
-//! - [`link`]: the connection, which replaces itself;
+//! - [`link`]: the connection, which replaces itself; `connect`: as configured; `server`: what we ask of Redis;
 //! - [`feed`]: reserved jobs, one stream per queue; `pump`, `turn`: its hot path; `marker`: the wait for
 //!   jobs;
 //! - [`reserved`], `held`: one job that this process holds; [`transition`]: the ways to let go of it;
@@ -35,6 +35,7 @@ pub mod reserved;
 pub mod roster;
 mod schedule;
 mod scripts;
+mod server;
 pub(crate) mod take;
 pub mod transition;
 mod turn;
@@ -52,12 +53,12 @@ use tokio::sync::Mutex;
 use crate::config;
 pub(crate) use canary::{Closed, is_canary};
 use connect::Settings;
-pub use connect::{check_eviction, ping, place, writable};
 pub use counts::{Depth, STATES};
 pub use error::QueueError;
 use error::step;
 pub use link::Link;
 pub use scripts::Recovered;
+pub use server::{check_eviction, ping, survey, writable};
 
 /// A job to add.
 #[derive(Clone, Debug, Default)]
@@ -310,7 +311,7 @@ impl Queues {
 
     /// All queues that exist under the prefix, by name.
     pub async fn names(&self) -> Result<Vec<String>, QueueError> {
-        connect::queue_names(self).await
+        server::queue_names(self).await
     }
 
     /// What the metrics and `roadie queues` show of one queue.

@@ -142,7 +142,11 @@ async fn a_name_that_sentinels_do_not_know_is_named() {
     let sentinels = need!(Sentinels::start().await);
     let stage = stage(&sentinels).unwrap();
     let said = run(&stage, &["check"]).await;
-    assert!(said.out.contains("ok     redis"), "{said:?}");
+    let master = format!("now 127.0.0.1:{}", sentinels.master());
+    let line = said.out.lines().find(|line| line.starts_with("ok     redis")).unwrap();
+    for part in [&master, "sentinel 127.0.0.1:1 does not help: Connection refused"] {
+        assert!(line.contains(part), "{line}");
+    }
     let stage = stage.set("redis.sentinel_master", "concertz");
     let said = run(&stage, &["check"]).await;
     assert_eq!(said.code, 1, "{said:?}");

@@ -47,7 +47,7 @@ async fn jobs_are_added_and_done_over_tls_with_certificates_on_both_sides() {
     let stage = trusted(stage, &certificates);
     let said = run(&stage, &["check"]).await;
     assert!(
-        said.out.contains(&format!("ok     redis          rediss://localhost:{port}")),
+        said.out.contains(&format!("ok     redis          rediss://localhost:{port};")),
         "{said:?}"
     );
     let mut process = Process::serving(&stage).await;

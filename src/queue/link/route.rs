@@ -43,7 +43,7 @@ pub(in crate::queue) enum Place {
 
 /// An open connection, with no time limit of its own for answers.
 #[derive(Clone)]
-pub(super) enum Socket {
+pub(in crate::queue) enum Socket {
     Server(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
@@ -120,7 +120,7 @@ fn is_replica(role: &Value) -> bool {
 }
 
 impl Place {
-    pub(super) async fn open(&self) -> RedisResult<Socket> {
+    pub(in crate::queue) async fn open(&self) -> RedisResult<Socket> {
         match self {
             Self::Server { info, connect_within } => {
                 let config = AsyncConnectionConfig::new()

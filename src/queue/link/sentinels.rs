@@ -43,6 +43,14 @@ impl Sentinels {
         Self { name, sentinels }
     }
 
+    /// Those that do not name a master, and why.
+    pub(in crate::queue) async fn silent(&mut self, within: Duration) -> Vec<String> {
+        let asked = self.sentinels.iter_mut().map(|sentinel| sentinel.ask(&self.name, within));
+        let answers = futures::future::join_all(asked).await;
+        let silent = answers.into_iter().filter_map(|(from, answer)| Some((from, answer.err()?)));
+        silent.map(|(from, error)| format!("sentinel {from} does not help: {error}")).collect()
+    }
+
     /// The master as most sentinels know it: with one that is cut off, or dead, the others count.
     pub(super) async fn master(&mut self, within: Duration) -> RedisResult<(String, u16)> {
         let most = self.sentinels.len() / 2 + 1;
