@@ -113,7 +113,7 @@ async fn work_goes_on_after_each_failover_and_nothing_is_lost() {
         let until = faults.get(number + 1).copied().unwrap_or(u64::MAX);
         let gap = times
             .windows(2)
-            .filter(|pair| pair[1] > *fault && pair[0] < until)
+            .filter(|pair| (*fault + 1..=until).contains(&pair[1]))
             .map(|pair| Duration::from_millis(pair[1] - pair[0].max(*fault)))
             .max()
             .unwrap();
