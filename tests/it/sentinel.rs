@@ -111,12 +111,10 @@ async fn work_goes_on_after_each_failover_and_nothing_is_lost() {
     let times: Vec<u64> = ended.iter().map(|(_, at)| *at).collect();
     for (number, fault) in faults.iter().enumerate() {
         let until = faults.get(number + 1).copied().unwrap_or(u64::MAX);
-        let gap = times
-            .windows(2)
-            .filter(|pair| (*fault + 1..=until).contains(&pair[1]))
-            .map(|pair| Duration::from_millis(pair[1] - pair[0].max(*fault)))
-            .max()
-            .unwrap();
+        let ends = times.iter().copied().filter(|at| (*fault + 1..=until).contains(at));
+        let moments: Vec<u64> = std::iter::once(*fault).chain(ends).collect();
+        let gap = moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        let gap = Duration::from_millis(gap);
         eprintln!("failover {number}: no job ended for {gap:?}");
         assert!(gap <= RESUMES_WITHIN, "failover {number}: {gap:?}");
     }
