@@ -11,6 +11,12 @@ async function workGoesOn(bench) {
   for (let i = 0; i < 5; i += 1) await events.ended([await other.add('rehearse', { act: 'return' }, ONCE)]);
 }
 
+/** What an operator types. */
+async function operator(bench, verb, ...more) {
+  const { code, output } = await bench.cli('queues', verb, 'rehearsals', '--by', 'ann', ...more);
+  assert.equal(code, 0, output);
+}
+
 export const features = {
   'nothing starts while the queue is paused': async (bench) => {
     const { queue, events } = await bench.set({ queues: ['rehearsals', WATCH] });
@@ -110,5 +116,35 @@ export const features = {
     await queue.resume();
     await events.ended([flow.job]);
     assert.deepEqual(started(events), ids([flow.children[0].job, flow.job]));
+  },
+
+  'an operator pauses a queue for all workers and clients, a client lifts every pause': async (bench) => {
+    const { queue, events } = await bench.set({ queues: ['rehearsals', WATCH] });
+    await operator(bench, 'pause', '--reason', 'load in');
+    assert.equal(await queue.isPaused(), true);
+    const added = await queue.addBulk([returns(1), returns(2, { priority: 3 })]);
+    await workGoesOn(bench);
+    assert.deepEqual(started(events), []);
+    // One more, which the end of the operator's does not lift.
+    await queue.pause();
+    await operator(bench, 'resume');
+    assert.equal(await queue.isPaused(), true);
+    await operator(bench, 'pause', '--reason', 'load in');
+    await queue.resume();
+    await events.ended(added);
+    const { stdout } = await bench.cli('queues', '--json');
+    const shown = JSON.parse(stdout).find(({ queue: name }) => name === 'rehearsals');
+    assert.deepEqual([shown.paused, shown.pauses], [false, []]);
+  },
+
+  "order outlives an operator's pause": async (bench) => {
+    const { queue, events, holder } = await held(bench);
+    const before = await queue.addBulk([returns('a'), returns('b')]);
+    await operator(bench, 'pause', '--reason', 'load in');
+    const during = await queue.addBulk([returns('c'), returns('d')]);
+    await events.ended([holder]);
+    await operator(bench, 'resume');
+    await events.ended([...before, ...during]);
+    assert.deepEqual(started(events), ids([holder, ...before, ...during]));
   },
 };
