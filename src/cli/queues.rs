@@ -9,7 +9,7 @@ use super::table::{age, clip, plain, table, time};
 use super::{complain, open_queues, operator, say};
 use crate::config::Config;
 use crate::queue::pause::{Pause, PauseEnd};
-use crate::queue::{Depth, Queues, STATES};
+use crate::queue::{Depth, QueueError, Queues, STATES};
 
 /// Show all queues under redis.prefix: jobs by state, how long the oldest job that could run has
 /// waited, and who has paused them; or pause and resume one.
@@ -78,6 +78,7 @@ pub(super) async fn queues(args: Args, config: Config) -> anyhow::Result<ExitCod
     let queues = open_queues(&config).await?;
     if let Some(Command::Pause { queue, .. } | Command::Resume { queue, .. }) = &args.command
         && !config.queues.contains_key(queue)
+        && !is_served(&queues, queue).await?
     {
         // A slip of the pen must not look like a pause.
         queues.must_exist(queue).await?;
@@ -113,6 +114,12 @@ pub(super) async fn queues(args: Args, config: Config) -> anyhow::Result<ExitCod
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Whether some process serves it: nobody may have added to it yet.
+async fn is_served(queues: &Queues, queue: &str) -> Result<bool, QueueError> {
+    let workers = queues.workers().await?;
+    Ok(workers.iter().flat_map(|worker| &worker.card.queues).any(|served| served.queue == queue))
 }
 
 /// The pauses of one queue.
