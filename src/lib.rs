@@ -6,7 +6,7 @@
 //! 1. [`queue`]: producers → queue; the only code that knows the queue's Redis layout;
 //! 2. [`worker`]: queue → handler: slots, leases, the stack around every handler;
 //! 3. [`outcome`]: result → completed, retried, postponed, released, or a dead letter;
-//! 4. [`upkeep`]: clockwork beside the workers: what is kept of finished jobs;
+//! 4. [`upkeep`]: clockwork beside the workers: schedules, retention, canaries;
 //! 5. [`observe`]: what leaves: metrics, health, logs.
 //!
 //! [`intake`]: other doors into the queue.

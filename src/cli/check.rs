@@ -26,6 +26,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("objects", store(&config).await),
         ("folders", folders(&config)),
+        ("schedules", Ok(schedules(&config))),
         ("http", http(&config)),
     ];
     let mut faults = 0;
@@ -75,6 +76,26 @@ fn folders(config: &Config) -> Result<String, String> {
     match folders.roots() {
         [] => Ok("none configured: scan-folder is off".to_owned()),
         roots => Ok(roots.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Their faults are faults of the configuration.
+fn schedules(config: &Config) -> String {
+    let registry = roadie_jobs::registry();
+    let served = |queue: &str| config.queues.contains_key(queue);
+    let elsewhere: Vec<&str> = config
+        .schedules
+        .iter()
+        .filter(|(_, schedule)| !schedule.queue(&registry).is_some_and(served))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let all = config.schedules.len();
+    match elsewhere[..] {
+        [] => all.to_string(),
+        _ => format!(
+            "{all}, of which others fire, whose queues are not served here: {}",
+            elsewhere.join(", ")
+        ),
     }
 }
 

@@ -9,6 +9,7 @@ mod migrate;
 mod operator;
 mod queues;
 mod run;
+mod schedules;
 mod table;
 mod watch;
 mod workers;
@@ -54,6 +55,8 @@ enum Command {
     Enqueue(enqueue::Args),
     /// Show all queues: depth by state, age of the oldest job, pauses; pause and resume them
     Queues(queues::Args),
+    /// Show what fires by itself and when, and fire it now
+    Schedules(schedules::Args),
     /// Show the processes that serve queues
     Workers(workers::Args),
     /// Look at single jobs, and cancel them
@@ -119,6 +122,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Run(args) => run::run(args, config).await,
         Command::Enqueue(args) => enqueue::enqueue(args, config).await,
         Command::Queues(args) => queues::queues(args, config).await,
+        Command::Schedules(args) => schedules::schedules(args, config).await,
         Command::Workers(args) => workers::workers(args, config).await,
         Command::Jobs(command) => jobs::jobs(command, config).await,
         Command::Dead(command) => dead::dead(command, config).await,

@@ -42,6 +42,7 @@ impl Config {
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             faults.0.push(format!("log.level `{}` is not a filter: {error}", self.log.level));
         }
+        faults.0.extend(self.schedule_faults());
         faults.0
     }
 

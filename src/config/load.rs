@@ -62,7 +62,11 @@ impl Sources {
     ///
     /// As [`Sources::load`].
     pub fn load_for(&self, registry: &Registry) -> Result<Config, ConfigError> {
-        self.load_with(|config| config.unknown_kinds(registry))
+        self.load_with(|config| {
+            let mut faults = config.unknown_kinds(registry);
+            faults.extend(config.unrunnable_schedules(registry));
+            faults
+        })
     }
 
     fn load_with(&self, more: impl Fn(&Config) -> Vec<String>) -> Result<Config, ConfigError> {
@@ -189,7 +193,9 @@ fn established(name: &str) -> bool {
 /// What keys of queues and kinds hold, which have no default to tell.
 fn without_default(path: &[String], text: &str) -> Option<Value> {
     match path.iter().rev().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["slots" | "weight" | "attempts", ..] => text.parse().map(Value::Integer).ok(),
+        ["slots" | "weight" | "attempts" | "limit" | "priority", ..] => {
+            text.parse().map(Value::Integer).ok()
+        }
         ["fair", ..] => text.parse().map(Value::Boolean).ok(),
         ["fair_share", ..] | [_, "user_weights", ..] => text.parse().map(Value::Float).ok(),
         _ => Some(Value::String(text.to_owned())),
@@ -223,7 +229,7 @@ fn environment_key(name: &str) -> Option<Vec<String>> {
         .collect();
     // Variables cannot hold the dashes of queue and kind names.
     if let [section, key, ..] = path.as_mut_slice()
-        && (section == "queues" || section == "kinds")
+        && matches!(section.as_str(), "queues" | "kinds" | "schedules")
     {
         *key = key.replace('_', "-");
     }
@@ -288,7 +294,7 @@ fn drop_strangers(known: &Table, table: &mut Table, at: &str, faults: &mut Vec<S
         let path = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         match (known.get(key), value) {
             (Some(Value::Table(_)), Value::Table(_))
-                if matches!(path.as_str(), "queues" | "kinds" | "intake.apalis") => {}
+                if matches!(path.as_str(), "queues" | "kinds" | "intake.apalis" | "schedules") => {}
             (Some(Value::Table(known)), Value::Table(inner)) => {
                 drop_strangers(known, inner, &path, faults);
             }

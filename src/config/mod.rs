@@ -3,6 +3,7 @@
 mod faults;
 mod load;
 mod retention;
+mod schedules;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 
 pub use load::{ConfigError, Sources};
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
+pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
 
 /// What a path must not hold as it is when it becomes a part of a URL.
@@ -48,6 +50,8 @@ pub struct Config {
     pub intake: Intake,
     /// What is kept of finished jobs.
     pub retention: Retention,
+    /// What is to be done again and again, by name.
+    pub schedules: BTreeMap<String, Schedule>,
     /// The proof that jobs move.
     pub canary: Canary,
     /// Health and metrics.

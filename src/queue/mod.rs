@@ -10,7 +10,7 @@
 //!   jobs;
 //! - [`reserved`], `held`: one job that this process holds; [`transition`]: the ways to let go of it;
 //!   `take`: ends a job that waits;
-//! - [`record`]: a job's hash; `schedule`: when a schedule fires next;
+//! - [`record`]: a job's hash; `schedule`: when a schedule fires next; `book`: which schedules there are;
 //! - [`pause`]: who paused a queue, why, and until when; [`cancel`]: who wants a job to end;
 //! - [`roster`]: the processes that are there;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
@@ -18,6 +18,7 @@
 //! - `scripts`: our own Lua.
 
 pub(crate) mod apalis;
+pub(crate) mod book;
 mod canary;
 pub mod cancel;
 mod connect;

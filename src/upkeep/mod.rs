@@ -1,10 +1,12 @@
 //! Clockwork beside the workers.
 //!
 //! - [`retention`]: what is kept of finished jobs;
+//! - [`schedules`]: what is to be done again and again;
 //! - [`canary`]: proves that jobs move.
 
 mod canary;
 mod retention;
+pub(crate) mod schedules;
 
 use std::sync::Arc;
 
@@ -22,7 +24,8 @@ impl Upkeep {
     pub(crate) fn start(engine: &Arc<Engine>) -> Self {
         let retention = engine.control.spawn(retention::keep(Arc::clone(engine)));
         let canary = engine.control.spawn(canary::keep(Arc::clone(engine)));
-        Self { tasks: vec![retention, canary] }
+        let schedules = engine.control.spawn(schedules::keep(Arc::clone(engine)));
+        Self { tasks: vec![retention, canary, schedules] }
     }
 
     pub(crate) async fn stop(self, engine: &Engine) {

@@ -65,9 +65,13 @@ pub(crate) async fn settle(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
 /// whatever becomes of this one.
 pub(crate) async fn schedule(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
     if attempt.reserved.is_firing() {
-        let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
         let stopped = || attempt.cancel.reason().is_some();
-        let added = patiently(stopped, || attempt.reserved.schedule_next(now)).await;
+        // By the clock that all workers share: one that is ahead would skip firings.
+        let plan = async || {
+            let now = attempt.reserved.queues().time_ms().await?;
+            attempt.reserved.schedule_next(u64::try_from(now).unwrap_or(0)).await
+        };
+        let added = patiently(stopped, plan).await;
         if let Err(error) = added {
             tracing::warn!(%error, "next firing not added; whoever runs this job next will");
         }

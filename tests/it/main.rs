@@ -42,6 +42,7 @@ mod scan_progress;
 mod scan_refusals;
 mod scan_s3;
 mod scan_s3_faults;
+mod schedules;
 mod sentinel;
 mod shared_photos;
 mod shutdown;

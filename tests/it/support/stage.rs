@@ -80,6 +80,12 @@ impl Stage {
         self
     }
 
+    /// Forgets all keys that begin so.
+    pub(crate) fn without(mut self, section: &str) -> Self {
+        self.settings.retain(|(key, _)| !key.starts_with(section));
+        self
+    }
+
     /// Serves the queue of the tests' own kind with so many slots.
     pub(crate) fn with_plays(self, slots: usize) -> Self {
         self.set("queues.plays.slots", slots).set("kinds.play.backoff_base", "20ms")
