@@ -9,6 +9,7 @@ mod task;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use roadie_jobs::Backoff;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ struct Intake {
     name: String,
     handover: Handover,
     settings: config::ApalisIntake,
+    /// The kind's first pause between attempts, in ms.
+    pause: u64,
     engine: Arc<Engine>,
     /// When trouble was mentioned last.
     warned: Arc<Mutex<Throttle>>,
@@ -53,7 +56,8 @@ impl Intakes {
     pub(crate) async fn open(engine: &Arc<Engine>) -> anyhow::Result<Self> {
         let mut intakes = Vec::new();
         for (name, settings) in &engine.config.intake.apalis {
-            let usual = engine.registry.get(&settings.kind).map(|entry| entry.queue);
+            let entry = engine.registry.get(&settings.kind);
+            let usual = entry.map(|entry| entry.queue);
             let Some(queue) = settings.queue.as_deref().or(usual) else {
                 anyhow::bail!(
                     "intake.apalis.{name}: this process knows no kind `{}`, so the queue must be named \
@@ -68,10 +72,13 @@ impl Intakes {
                     |error| anyhow::Error::new(error).context(format!("intake.apalis.{name}")),
                 )?;
             metrics::register_intake(name);
+            let declared = entry.map_or(Backoff::DEFAULT, |entry| entry.backoff);
+            let backoff = engine.config.backoff(&settings.kind, declared);
             intakes.push(Intake {
                 name: name.clone(),
                 handover,
                 settings: settings.clone(),
+                pause: u64::try_from(backoff.base.as_millis()).unwrap_or(u64::MAX),
                 engine: Arc::clone(engine),
                 warned: Arc::default(),
             });
@@ -132,7 +139,7 @@ impl Intake {
     }
 
     fn job(&self, task: Task, now: u64, odd: &mut Throttle) -> TaskJob {
-        let (job, ignored) = task::job_of(&self.name, task, now);
+        let (job, ignored) = task::job_of(&self.name, self.pause, task, now);
         if (job.payload.is_none() || !ignored.is_empty()) && odd.now() {
             let (intake, task) = (&self.name, String::from_utf8_lossy(&job.task));
             if job.payload.is_none() {

@@ -78,20 +78,33 @@ enum Strategy {
     Exponential,
 }
 
-/// The job, and the metadata that was meant for it but cannot be understood.
-pub(super) fn job_of(intake: &str, task: Task, now_ms: u64) -> (TaskJob, Vec<&'static str>) {
+/// The job, and the metadata that was meant for it but cannot be understood. `pause`: the first one
+/// between attempts, in ms, where the producer asks for attempts and says nothing of pauses; BullMQ's
+/// own workers would make none.
+pub(super) fn job_of(
+    intake: &str,
+    pause: u64,
+    task: Task,
+    now_ms: u64,
+) -> (TaskJob, Vec<&'static str>) {
     let mut ignored = Vec::new();
     let meta = Meta(&task.meta);
     let id = job_id(intake, &task.id);
     let due_ms = task.due.map_or(now_ms, millis);
     let added_ms = due_ms.min(now_ms);
     let priority = meta.option("priority", &mut ignored).map(|Priority(number)| number);
+    let attempts = meta.number("max_attempts").filter(|n| !matches!(*n, 0 | ATTEMPTS_UNSAID));
+    let usual = attempts.map(|_| Backoff::Strategy {
+        strategy: Strategy::Exponential,
+        delay: pause,
+        jitter: Some(1.0),
+    });
     let options = Options {
         job_id: &id,
-        attempts: meta.number("max_attempts").filter(|n| !matches!(*n, 0 | ATTEMPTS_UNSAID)),
+        attempts,
         delay: (due_ms > now_ms).then(|| due_ms - now_ms),
         priority,
-        backoff: meta.option("backoff", &mut ignored),
+        backoff: meta.option("backoff", &mut ignored).or(usual),
         remove_on_complete: meta.option("removeOnComplete", &mut ignored),
         remove_on_fail: meta.option("removeOnFail", &mut ignored),
         telemetry: meta.traceparent().map(|parent| json!({ "traceparent": parent }).to_string()),

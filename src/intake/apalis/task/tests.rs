@@ -15,13 +15,14 @@ fn task(due: Option<f64>, args: &[u8], meta: &[(&str, &str)]) -> Task {
 }
 
 fn options(task: Task) -> (Value, Vec<&'static str>) {
-    let (job, ignored) = job_of("scans", task, NOW);
+    let (job, ignored) = job_of("scans", 2_000, task, NOW);
     (serde_json::from_str(&job.options).unwrap(), ignored)
 }
 
 #[test]
 fn a_plain_task_is_a_plain_job() {
-    let (job, ignored) = job_of("scans", task(Some(1_800_000_000.0), br#"{"userId":7}"#, &[]), NOW);
+    let (job, ignored) =
+        job_of("scans", 2_000, task(Some(1_800_000_000.0), br#"{"userId":7}"#, &[]), NOW);
     assert!(ignored.is_empty());
     let expected = TaskJob {
         task: b"01J9".to_vec(),
@@ -50,7 +51,7 @@ fn a_job_is_due_when_its_task_is() {
         (Some(1.8e19), NOW, far, Some(far - NOW)),
         (Some(f64::INFINITY), NOW, far, Some(far - NOW)),
     ] {
-        let (job, _) = job_of("scans", task(due, b"{}", &[]), NOW);
+        let (job, _) = job_of("scans", 2_000, task(due, b"{}", &[]), NOW);
         assert_eq!((job.added_ms, job.due_ms), (added_ms, due_ms), "{due:?}");
         let options: Value = serde_json::from_str(&job.options).unwrap();
         assert_eq!(options.get("delay").and_then(Value::as_u64), delay, "{due:?}");
@@ -60,7 +61,14 @@ fn a_job_is_due_when_its_task_is() {
 #[test]
 fn metadata_named_like_options_of_bullmq_are_options() {
     for (field, value, expected) in [
-        ("max_attempts", "7", json!({ "attempts": 7 })),
+        (
+            "max_attempts",
+            "7",
+            json!({
+                "attempts": 7,
+                "backoff": { "type": "exponential", "delay": 2_000, "jitter": 1.0 },
+            }),
+        ),
         // What apalis-redis writes when nobody said anything.
         ("max_attempts", "25", json!({})),
         ("max_attempts", "0", json!({})),
@@ -118,7 +126,7 @@ fn a_job_belongs_to_the_trace_of_its_producer() {
 #[test]
 fn attempts_of_apalis_own_workers_count() {
     for (attempts, made) in [("0", 0), ("3", 3), ("x", 0)] {
-        let (job, _) = job_of("scans", task(None, b"{}", &[("attempts", attempts)]), NOW);
+        let (job, _) = job_of("scans", 2_000, task(None, b"{}", &[("attempts", attempts)]), NOW);
         assert_eq!(job.attempts_made, made);
     }
 }
@@ -166,7 +174,7 @@ fn a_job_that_was_to_be_removed_when_completed_was_completed_when_it_is_gone() {
         (vec![("removeOnComplete", "false")], false),
         (vec![("removeOnComplete", "true"), ("removeOnFail", "true")], false),
     ] {
-        let (job, _) = job_of("scans", task(None, b"{}", &meta), NOW);
+        let (job, _) = job_of("scans", 2_000, task(None, b"{}", &meta), NOW);
         assert_eq!(job.completed_when_gone, completed, "{meta:?}");
     }
 }
