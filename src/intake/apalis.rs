@@ -19,15 +19,16 @@ use crate::queue::QueueError;
 use crate::queue::apalis::{Handover, Task, TaskJob};
 use crate::worker::Engine;
 
-/// Tasks moved by one call of Redis, which must not hold it for longer than a few milliseconds.
-const BATCH: usize = 100;
-/// Bytes of arguments in one call.
+/// Tasks read at once, and bytes of their arguments.
+const BATCH: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
+/// Tasks moved by one call of Redis, which must not hold it for longer than a few milliseconds.
+const MOVE: usize = 100;
 /// Moved tasks looked after by one call, and the pause before the next while most of them have ended;
 /// a backlog that still waits must not keep Redis busy with looks at it.
 const SETTLE: usize = 250;
 const SETTLE_PAUSE: Duration = Duration::from_millis(25);
-/// Pause after a failed step, e.g. while Redis restarts.
+/// Pause after a failed step, e.g. while Redis restarts, and while another process moves the backlog.
 const RETRY: Duration = Duration::from_millis(500);
 /// How often trouble is mentioned.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -131,11 +132,17 @@ impl Intake {
             return Ok(self.settings.poll);
         }
         let jobs: Vec<TaskJob> = tasks.into_iter().map(|task| self.job(task, now, odd)).collect();
-        let moved = self.handover.take(&jobs, now).await?;
-        metrics::intake_moved(&self.name, moved);
+        // Sent one behind the other without waiting: what waits is the backlog.
+        let calls = jobs.chunks(MOVE).map(|jobs| self.handover.take(jobs, seen, now));
+        let mut left = seen as u64;
+        for moved in futures::future::join_all(calls).await {
+            let moved = moved?;
+            metrics::intake_moved(&self.name, moved);
+            left = left.saturating_sub(moved.all());
+        }
         // Another process is at it: two that race would only do everything twice.
-        let overtaken = moved.all() * 2 < seen as u64;
-        Ok(if overtaken { self.settings.poll } else { Duration::ZERO })
+        let overtaken = left * 2 > seen as u64;
+        Ok(if overtaken { RETRY.max(self.settings.poll) } else { Duration::ZERO })
     }
 
     fn job(&self, task: Task, now: u64, odd: &mut Throttle) -> TaskJob {

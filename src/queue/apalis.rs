@@ -100,7 +100,7 @@ impl Handover {
     ) -> Result<Self, QueueError> {
         queues.queue(&queue).await?;
         let handover = Self { queues, namespace, queue, kind };
-        handover.take(&[], 0).await.map_err(|error| match error {
+        handover.take(&[], 0, 0).await.map_err(|error| match error {
             QueueError::Redis { source, .. } if source.code() == Some("CROSSSLOT") => {
                 QueueError::OtherSlot {
                     namespace: handover.namespace.clone(),
@@ -131,8 +131,13 @@ impl Handover {
             .collect())
     }
 
-    /// Makes jobs of those that still wait in apalis' lists.
-    pub(crate) async fn take(&self, jobs: &[TaskJob], now_ms: u64) -> Result<Moved, QueueError> {
+    /// Makes jobs of those that still wait in apalis' lists. They were among the first `seen`.
+    pub(crate) async fn take(
+        &self,
+        jobs: &[TaskJob],
+        seen: usize,
+        now_ms: u64,
+    ) -> Result<Moved, QueueError> {
         let mut call = MOVE.key(self.source("active"));
         call.key(self.source("scheduled"))
             .key(self.source("roadie"))
@@ -142,7 +147,7 @@ impl Handover {
             .arg(&self.queue)
             .arg(&self.kind)
             .arg(now_ms)
-            .arg(jobs.len());
+            .arg(seen);
         for job in jobs {
             call.arg(&job.task)
                 .arg(&job.id)
