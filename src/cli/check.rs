@@ -21,12 +21,11 @@ pub(super) struct Args {
 
 pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
     let results = [
-        ("configuration", Ok(format!("{} queues", config.queues.len()))),
+        ("configuration", Ok(configuration(&config))),
         ("redis", redis(&config).await),
         ("database", database(&config).await),
         ("objects", store(&config).await),
         ("folders", folders(&config)),
-        ("schedules", Ok(schedules(&config))),
         ("http", http(&config)),
     ];
     let mut faults = 0;
@@ -79,8 +78,8 @@ fn folders(config: &Config) -> Result<String, String> {
     }
 }
 
-/// Their faults are faults of the configuration.
-fn schedules(config: &Config) -> String {
+/// What it holds; its faults end the check before.
+fn configuration(config: &Config) -> String {
     let registry = roadie_jobs::registry();
     let served = |queue: &str| config.queues.contains_key(queue);
     let elsewhere: Vec<&str> = config
@@ -89,11 +88,11 @@ fn schedules(config: &Config) -> String {
         .filter(|(_, schedule)| !schedule.queue(&registry).is_some_and(served))
         .map(|(name, _)| name.as_str())
         .collect();
-    let all = config.schedules.len();
+    let sums = format!("{} queues, {} schedules", config.queues.len(), config.schedules.len());
     match elsewhere[..] {
-        [] => all.to_string(),
+        [] => sums,
         _ => format!(
-            "{all}, of which others fire, whose queues are not served here: {}",
+            "{sums}; others fire those whose queues are not served here: {}",
             elsewhere.join(", ")
         ),
     }

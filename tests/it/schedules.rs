@@ -255,7 +255,7 @@ async fn schedules_are_shown_and_fired_by_hand() {
     assert_eq!(said.code, 1);
     assert!(said.err.contains("no schedule `lepa` is configured; there are: leap"), "{said:?}");
     let said = run(&stage, &["check"]).await;
-    assert!(said.out.contains("ok     schedules      1"), "{}", said.out);
+    assert!(said.out.contains("ok     configuration  2 queues, 1 schedules"), "{}", said.out);
     process.kill().await;
 }
 
