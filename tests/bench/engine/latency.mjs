@@ -1,5 +1,5 @@
 // How long a job waits for an idle worker.
-import { bullmq, connect } from '../../conformance/harness/clients.mjs';
+import { Queue, connect } from './clients.mjs';
 import { PAYLOAD, QUEUE } from './sides.mjs';
 
 const SLOTS = 10;
@@ -11,9 +11,9 @@ const WARM_UP = 25;
 export async function latency(bench, side) {
   const { client, connection } = bench.redis;
   await client.flushall();
-  const queue = new (bullmq('6').Queue)(QUEUE, { connection });
+  const queue = new Queue(QUEUE, { connection });
   const worker = await side(bench, SLOTS);
-  const listener = connect({ connection });
+  const listener = connect(connection);
   const picked = new Map();
   const listening = listen(listener, (id) => picked.set(id, performance.now()));
   const added = [];

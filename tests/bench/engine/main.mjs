@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { VERSION } from './clients.mjs';
 import { latency } from './latency.mjs';
 import { startRedis } from './processes.mjs';
-import { SIDES, VERSION } from './sides.mjs';
+import { SIDES } from './sides.mjs';
 import { printTable } from './table.mjs';
 import { throughput } from './throughput.mjs';
 

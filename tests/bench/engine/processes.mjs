@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { openSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { connect } from '../../conformance/harness/clients.mjs';
 import { eventually, within } from '../../conformance/harness/deadline.mjs';
+import { connect } from './clients.mjs';
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
@@ -45,7 +45,7 @@ export async function startRedis(folder) {
     'eady to accept connections',
   );
   const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };
-  const client = connect({ connection });
+  const client = connect(connection);
   const info = async (section, field) => {
     const line = new RegExp(`^${field}:(.*)`, 'm').exec(await client.info(section));
     return line[1].trim();

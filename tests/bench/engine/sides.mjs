@@ -1,9 +1,6 @@
 // The two workers that are compared.
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { start } from './processes.mjs';
-
-const require = createRequire(new URL('../../conformance/harness/clients.mjs', import.meta.url));
 
 export const QUEUE = 'rehearsals';
 /** A job that does nothing, in the size that jobs of web tiers have. */
@@ -14,7 +11,6 @@ export const PAYLOAD = {
   requestedAt: '2026-06-01T20:15:00.000Z',
   note: 'a payload of the usual size',
 };
-export const VERSION = require('bullmq6/package.json').version;
 
 /** Everything on, as `roadie run` comes: lease, layers, metrics, log lines, health. */
 async function roadie({ redis, folder }, slots) {

@@ -1,5 +1,5 @@
 // Jobs per second, and what one costs.
-import { bullmq } from '../../conformance/harness/clients.mjs';
+import { Queue } from './clients.mjs';
 import { cpuOf, memoryOf } from './processes.mjs';
 import { PAYLOAD, QUEUE } from './sides.mjs';
 
@@ -11,7 +11,7 @@ const AT_ONCE = 1_000;
 export async function throughput(bench, side, { processes, slots, jobs }) {
   const { client, connection } = bench.redis;
   await client.flushall();
-  const queue = new (bullmq('6').Queue)(QUEUE, { connection });
+  const queue = new Queue(QUEUE, { connection });
   await queue.pause();
   for (let loaded = 0; loaded < jobs; loaded += AT_ONCE) {
     await queue.addBulk(Array.from({ length: AT_ONCE }, () => ({ name: 'rehearse', data: PAYLOAD })));

@@ -1,8 +1,8 @@
 // BullMQ's own worker with a processor that does nothing: HOST PORT QUEUE SLOTS
-import { bullmq } from '../../conformance/harness/clients.mjs';
+import { Worker } from './clients.mjs';
 
 const [host, port, queue, slots] = process.argv.slice(2);
-const worker = new (bullmq('6').Worker)(queue, async () => null, {
+const worker = new Worker(queue, async () => null, {
   connection: { host, port: Number(port), maxRetriesPerRequest: null },
   concurrency: Number(slots),
 });
