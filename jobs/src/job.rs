@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -29,6 +30,12 @@ pub trait Job: DeserializeOwned + Send + 'static {
 
     /// Becomes the job's return value in Redis.
     type Output: Serialize;
+
+    /// What the payload looks like, for the description of the HTTP API: a struct that derives
+    /// [`JsonSchema`](schemars::JsonSchema) answers [`describe::<Self>()`](crate::schema::describe).
+    fn payload() -> Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
 
     /// Does the work. Must be safe to repeat: delivery is at least once.
     fn run(self, cx: JobContext) -> impl Future<Output = Result<Self::Output, JobError>> + Send;

@@ -10,6 +10,7 @@
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - [`metric`]: the names of what they measure;
+//! - [`schema`]: what their payloads look like, as JSON schemas;
 //! - [`samples`]: photos for demos and tests.
 
 pub mod context;
@@ -21,6 +22,7 @@ mod pixels;
 pub mod registry;
 mod rehearsal;
 pub mod samples;
+pub mod schema;
 
 pub use context::{Cancel, CancelReason, JobContext, JobInfo, JobPort};
 pub use effects::Effects;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use schemars::Schema;
 use serde_json::Value;
 
 use crate::context::JobContext;
@@ -22,6 +23,29 @@ pub type Running = BoxFuture<'static, Result<Value, JobError>>;
 pub struct Undecodable {
     kind: &'static str,
     reason: String,
+    pointer: String,
+}
+
+impl Undecodable {
+    /// Where in the payload the fault is, as a JSON pointer (RFC 6901).
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+}
+
+/// Where in a document a fault is, as a JSON pointer (RFC 6901). A missing field is where it should be.
+pub fn pointer(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    use serde_path_to_error::Segment;
+
+    let message = error.inner().to_string();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    let known = error.path().iter().map_while(|segment| match segment {
+        Segment::Seq { index } => Some(index.to_string()),
+        Segment::Map { key } => Some(key.clone()),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    let parts = known.chain(missing.map(str::to_owned));
+    parts.flat_map(|part| ["/".to_owned(), part.replace('~', "~0").replace('/', "~1")]).collect()
 }
 
 /// What the engine knows of one kind.
@@ -39,6 +63,8 @@ pub struct Entry {
     pub timeout: Timeout,
     /// Slot class.
     pub slots: SlotClass,
+    /// What its payload looks like.
+    pub payload: Schema,
     run: Arc<Run>,
     check: Arc<Check>,
 }
@@ -52,6 +78,7 @@ impl Entry {
             backoff: J::BACKOFF,
             timeout: J::TIMEOUT,
             slots: J::SLOTS,
+            payload: J::payload(),
             check: Arc::new(|payload| decode::<J>(payload).map(drop)),
             run: Arc::new(|payload, cx| {
                 let job = decode::<J>(&parse::<J>(payload)?)?;
@@ -86,6 +113,7 @@ fn parse<J: Job>(payload: &str) -> Result<Value, Undecodable> {
     serde_json::from_str(payload).map_err(|error| Undecodable {
         kind: J::KIND,
         reason: format!("the payload is not JSON: {error}"),
+        pointer: String::new(),
     })
 }
 
@@ -101,14 +129,15 @@ fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {
     };
     if let Some(what) = what {
         let reason = format!("the payload must be a JSON object, not {what}");
-        return Err(Undecodable { kind: J::KIND, reason });
+        return Err(Undecodable { kind: J::KIND, reason, pointer: String::new() });
     }
     serde_path_to_error::deserialize(payload).map_err(|error| {
+        let pointer = pointer(&error);
         let path = error.path().to_string();
         let inner = error.into_inner();
         let reason =
             if path == "." { inner.to_string() } else { format!("field `{path}`: {inner}") };
-        Undecodable { kind: J::KIND, reason }
+        Undecodable { kind: J::KIND, reason, pointer }
     })
 }
 
@@ -185,21 +214,23 @@ mod tests {
     fn an_undecodable_payload_names_the_field() {
         let registry = Registry::default().with::<Greet>();
         let entry = registry.get("greet").unwrap();
-        for (payload, expected) in [
+        for (payload, pointer, expected) in [
             (
                 r#"{"userId":"seven"}"#,
+                "/userId",
                 "field `userId`: invalid type: string \"seven\", expected i64",
             ),
-            (r"{}", "missing field `userId`"),
-            (r"null", "payload of greet: the payload must be a JSON object, not null"),
-            (r"[7]", "the payload must be a JSON object, not an array"),
-            (r#""seven""#, "the payload must be a JSON object, not a string"),
-            (r"7", "the payload must be a JSON object, not a number"),
-            (r"true", "the payload must be a JSON object, not a boolean"),
+            (r"{}", "/userId", "missing field `userId`"),
+            (r"null", "", "payload of greet: the payload must be a JSON object, not null"),
+            (r"[7]", "", "the payload must be a JSON object, not an array"),
+            (r#""seven""#, "", "the payload must be a JSON object, not a string"),
+            (r"7", "", "the payload must be a JSON object, not a number"),
+            (r"true", "", "the payload must be a JSON object, not a boolean"),
         ] {
             let payload = serde_json::from_str(payload).unwrap();
-            let error = entry.check(&payload).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error}");
+            let error = entry.check(&payload).unwrap_err();
+            assert_eq!(error.pointer(), pointer);
+            assert!(error.to_string().contains(expected), "{error}");
         }
     }
 

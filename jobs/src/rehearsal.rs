@@ -4,19 +4,22 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::context::{ChildFailure, FollowUp, JobContext, Progress};
 use crate::job::{Backoff, Job, JobError, SlotClass, Timeout};
+use crate::schema::describe;
 
 /// Does as its payload says: `{"act": "return", "value": …}`.
 ///
 /// Effects: progress, a checkpoint and lines in the job's log, where asked for.
 /// Safe to repeat because: it touches nothing else.
 /// Gives up when: told to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("examples" = [{ "act": "return", "value": "encore" }]))]
 pub(crate) struct Rehearse {
     #[serde(flatten)]
     act: Act,
@@ -31,7 +34,7 @@ pub(crate) struct Rehearse {
     trace: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "act", rename_all = "camelCase")]
 enum Act {
     /// Succeeds with a value.
@@ -81,6 +84,10 @@ impl Job for Rehearse {
     const TIMEOUT: Timeout = Timeout::Total(Duration::from_secs(30));
     const SLOTS: SlotClass = SlotClass::Io;
     type Output = Value;
+
+    fn payload() -> Schema {
+        describe::<Self>()
+    }
 
     async fn run(self, cx: JobContext) -> Result<Value, JobError> {
         let attempt = cx.info().attempt;

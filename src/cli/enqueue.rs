@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{complain, open_queues, say, watch};
 use crate::config::Config;
 use crate::queue::NewJob;
+use crate::queue::options::{JobId, Priority};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,8 +28,8 @@ pub(super) struct Args {
     /// The payload, as JSON
     payload: String,
     /// high, normal, low, or BullMQ's number (1 is first; without a priority a job is before all numbers)
-    #[arg(long, value_parser = priority)]
-    priority: Option<u32>,
+    #[arg(long)]
+    priority: Option<Priority>,
     /// Not before this has passed, e.g. 30s or 2h
     #[arg(long, value_parser = humantime::parse_duration)]
     delay: Option<Duration>,
@@ -37,26 +38,10 @@ pub(super) struct Args {
     attempts: Option<u32>,
     /// Own id: adding it twice adds it once
     #[arg(long)]
-    job_id: Option<String>,
+    job_id: Option<JobId>,
     /// Stay until the job has ended; exit code 0 when it completed, 1 when it failed
     #[arg(long)]
     watch: bool,
-}
-
-/// BullMQ's highest number.
-const MAX_PRIORITY: u32 = 2_097_151;
-
-fn priority(text: &str) -> Result<u32, String> {
-    match text {
-        "high" => Ok(1),
-        "normal" => Ok(10),
-        "low" => Ok(100),
-        number => {
-            number.parse().ok().filter(|number| *number <= MAX_PRIORITY).ok_or_else(|| {
-                format!("`{number}` is not high, normal, low or 0 to {MAX_PRIORITY}")
-            })
-        }
-    }
 }
 
 pub(super) async fn enqueue(args: Args, config: Config) -> anyhow::Result<ExitCode> {
@@ -75,8 +60,8 @@ pub(super) async fn enqueue(args: Args, config: Config) -> anyhow::Result<ExitCo
     let job = NewJob {
         kind: args.kind,
         payload,
-        id: args.job_id,
-        priority: args.priority,
+        id: args.job_id.map(JobId::into_inner),
+        priority: args.priority.map(Priority::get),
         delay: args.delay,
         attempts: args.attempts,
         ..NewJob::default()
@@ -97,18 +82,4 @@ pub(super) async fn enqueue(args: Args, config: Config) -> anyhow::Result<ExitCo
         say(&format!("completed: {}", ended.value));
     }
     Ok(ExitCode::from(u8::from(!ended.completed)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn priorities_have_names_and_numbers() {
-        for (text, number) in
-            [("high", Some(1)), ("low", Some(100)), ("7", Some(7)), ("x", None), ("3000000", None)]
-        {
-            assert_eq!(priority(text).ok(), number);
-        }
-    }
 }

@@ -4,7 +4,8 @@
 //! own Lua in `scripts/`, one file per transition, each checking the lease first: the crate's worker
 //! neither ends jobs in batches, nor repeats a refused acknowledgement, nor knows fairness.
 //!
-//! - [`Queues`]: what producers and operators do: add, look, count, retry;
+//! - [`Queues`]: what producers and operators do: add, look, count, retry; [`options`]: what can be
+//!   asked for; [`once`]: requests that are answered once; [`events`]: what happens to jobs;
 //! - [`link`]: the connection, which replaces itself; `connect`: as configured; `server`: what we ask of Redis;
 //! - [`feed`]: reserved jobs, one stream per queue; `pump`, `turn`: its hot path; `marker`: the wait for
 //!   jobs;
@@ -17,6 +18,7 @@
 //! - `finished`: finished jobs, as retention sees them;
 //! - `scripts`: our own Lua.
 
+mod add;
 pub(crate) mod apalis;
 pub(crate) mod book;
 mod canary;
@@ -24,11 +26,15 @@ pub mod cancel;
 mod connect;
 mod counts;
 mod error;
+pub mod events;
 pub mod feed;
 pub(crate) mod finished;
 mod held;
 pub mod link;
+mod look;
 mod marker;
+pub mod once;
+pub mod options;
 pub mod pause;
 mod pump;
 pub mod record;
@@ -45,53 +51,23 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bullmq::options::{ParentOptions, RedisConnectionOptions};
+use bullmq::options::RedisConnectionOptions;
 use bullmq::redis_connection::RedisConnection;
-use bullmq::{Job, JobOptions, JobState, Queue, QueueOptions};
+use bullmq::{Job, JobState, Queue, QueueOptions};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::config;
+pub use add::{Added, AddedAll, How, NewJob, Parent};
 pub(crate) use canary::{Closed, is_canary};
 use connect::Settings;
 pub use counts::{Depth, STATES};
 pub use error::QueueError;
 use error::step;
 pub use link::Link;
+pub use look::{Position, Seen};
 pub use scripts::Recovered;
 pub use server::{check_eviction, ping, survey, writable};
-
-/// A job to add.
-#[derive(Clone, Debug, Default)]
-pub struct NewJob {
-    /// Kind.
-    pub kind: String,
-    /// Payload.
-    pub payload: Value,
-    /// Own id; adding an id twice adds once.
-    pub id: Option<String>,
-    /// BullMQ's priority: 1 is first, none is before all numbers.
-    pub priority: Option<u32>,
-    /// Not before this has passed.
-    pub delay: Option<Duration>,
-    /// Attempts.
-    pub attempts: Option<u32>,
-    /// The job that waits for it.
-    pub parent: Option<Parent>,
-    /// The trace that it belongs to, as BullMQ's telemetry writes it.
-    pub telemetry: Option<String>,
-}
-
-/// A job that waits for another one.
-#[derive(Clone, Debug)]
-pub struct Parent {
-    /// Its queue.
-    pub queue: String,
-    /// Its id.
-    pub id: String,
-    /// Whether it fails when the child does; otherwise it goes on and is told.
-    pub fails: bool,
-}
 
 /// Access to all queues of one Redis. Cheap to clone.
 #[derive(Clone)]
@@ -165,51 +141,6 @@ impl Queues {
         let queue = Arc::new(queue.map_err(failed)?);
         open.queues.insert(name.to_owned(), Arc::clone(&queue));
         Ok(queue)
-    }
-
-    /// Adds a job; answers its id.
-    pub async fn add(&self, queue: &str, job: NewJob) -> Result<String, QueueError> {
-        let options = JobOptions {
-            priority: job.priority,
-            delay: job.delay.map(millis),
-            attempts: job.attempts,
-            job_id: job.id,
-            fail_parent_on_failure: job.parent.as_ref().map(|parent| parent.fails),
-            ignore_dependency_on_failure: job.parent.as_ref().map(|parent| !parent.fails),
-            parent: job.parent.map(|parent| ParentOptions {
-                queue: self.base(&parent.queue),
-                id: parent.id,
-                wait_children: None,
-            }),
-            ..JobOptions::default()
-        };
-        let handle = self.queue(queue).await?;
-        let adding = handle.add(&job.kind, job.payload).options(options);
-        let added = self.operate("add a job", queue, adding).await?;
-        if let Some(telemetry) = job.telemetry {
-            self.attach_telemetry(queue, added.id(), &telemetry).await?;
-        }
-        Ok(added.id().to_owned())
-    }
-
-    /// The crate does not write a trace context.
-    async fn attach_telemetry(
-        &self,
-        queue: &str,
-        id: &str,
-        telemetry: &str,
-    ) -> Result<(), QueueError> {
-        let options: Option<String> = redis::cmd("HGET")
-            .arg(self.job_key(queue, id))
-            .arg("opts")
-            .query_async(&mut self.redis())
-            .await
-            .map_err(QueueError::of("attach a trace context"))?;
-        let options = options.and_then(|text| serde_json::from_str::<Value>(&text).ok());
-        // Done and removed already, perhaps.
-        let Some(Value::Object(mut options)) = options else { return Ok(()) };
-        options.insert("tm".to_owned(), telemetry.into());
-        self.set_options(queue, id, &Value::Object(options)).await
     }
 
     /// Waits for an operation of the crate, but not beyond the end of the connection: the crate would

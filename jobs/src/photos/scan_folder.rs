@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
 use super::scan::{Scan, ScanResult};
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
+use crate::schema::describe;
 
 /// Reads the photos of a local folder, its sub-folders included, into the catalogue.
 ///
@@ -16,8 +18,9 @@ use crate::job::{Job, JobError, Timeout};
 /// Safe to repeat because: rows are upserts on (user, provider, path), and unchanged files are skipped.
 /// Gives up when: the folder is outside the configured roots, is not there, or may not be opened, or
 /// another scan of the user is running. A disk that does not answer is tried again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("examples" = [{ "userId": 7, "path": "/srv/photos/2019" }]))]
 pub(crate) struct ScanFolder {
     user_id: i64,
     path: String,
@@ -30,6 +33,10 @@ impl Job for ScanFolder {
     const QUEUE: &'static str = "photo-processing";
     const TIMEOUT: Timeout = Timeout::Silence(Duration::from_mins(5));
     type Output = ScanResult;
+
+    fn payload() -> Schema {
+        describe::<Self>()
+    }
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
         let folder = cx.effects().folders.resolve(&self.path).map_err(|error| {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
 use super::scan::{Scan, ScanResult};
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
+use crate::schema::describe;
 
 /// Reads the photos below a prefix of a bucket into the catalogue. Only heads are fetched.
 ///
@@ -17,8 +19,9 @@ use crate::job::{Job, JobError, Timeout};
 /// are skipped.
 /// Gives up when: the bucket is not there, access is denied or the store refuses for good, or another
 /// scan of the user is running.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("examples" = [{ "userId": 7, "bucket": "photos", "prefix": "users/7/" }]))]
 pub(crate) struct ScanS3 {
     user_id: i64,
     bucket: String,
@@ -33,6 +36,10 @@ impl Job for ScanS3 {
     const QUEUE: &'static str = "photo-processing";
     const TIMEOUT: Timeout = Timeout::Silence(Duration::from_mins(5));
     type Output = ScanResult;
+
+    fn payload() -> Schema {
+        describe::<Self>()
+    }
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
         let source = Source::Bucket { bucket: self.bucket, prefix: self.prefix };
