@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::intake;
 use crate::intake::apalis::Intakes;
 use crate::lifecycle::{Exit, Stop};
 use crate::observe::{http, metrics};
@@ -57,17 +58,22 @@ impl Daemon {
         let engine = Arc::new(engine);
         let (http_stop, draining) = (CancellationToken::new(), CancellationToken::new());
         let http = match listen {
-            Some(listen) => Some(
-                http::serve(
+            Some(listen) => {
+                let api = engine.config.http.api;
+                let api = api
+                    .then(|| intake::http::router(Arc::clone(&engine), http_stop.clone()))
+                    .transpose()
+                    .context("describe the API")?;
+                let served = http::serve(
                     listen,
                     Arc::clone(&engine),
                     recorder,
                     draining.clone(),
                     http_stop.clone(),
-                )
-                .await
-                .with_context(|| format!("listen on {listen} (http.listen)"))?,
-            ),
+                    api,
+                );
+                Some(served.await.with_context(|| format!("listen on {listen} (http.listen)"))?)
+            }
             None => None,
         };
         let crew = Crew::assemble(Arc::clone(&engine));

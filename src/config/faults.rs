@@ -12,6 +12,8 @@ use super::Config;
 const MOST: usize = 10_000;
 /// The same for durations.
 const LONGEST: Duration = Duration::from_hours(365 * 24);
+/// No value in Redis is larger.
+const LARGEST_BODY: usize = 512 * 1024 * 1024;
 
 impl Config {
     /// Everything that is wrong with the values, in words; empty: usable.
@@ -21,6 +23,7 @@ impl Config {
         self.queue_faults(&mut faults);
         self.intake_faults(&mut faults);
         self.duration_faults(&mut faults);
+        self.http_faults(&mut faults);
         faults.bound("database.pool_size", self.database.pool_size as usize, 1);
         faults.bound("photos.read_ahead", self.photos.read_ahead, 1);
         faults.need(!self.canary.every.is_zero(), || "canary.every must not be 0".into());
@@ -196,6 +199,28 @@ impl Config {
             faults.within(&format!("{key}.poll"), intake.poll);
             faults.within(&format!("{key}.keep"), intake.keep);
         }
+    }
+
+    fn http_faults(&self, faults: &mut Faults) {
+        let http = &self.http;
+        let open = http.listen.filter(|listen| !listen.ip().to_canonical().is_loopback());
+        if let Some(listen) = open.filter(|_| http.api && http.tokens.is_empty()) {
+            faults.0.push(format!(
+                "http.listen is {listen}, which other hosts can reach, but http.tokens is empty, so that \
+                 anybody could add and cancel jobs: set a token (ROADIE_HTTP__TOKENS), listen on \
+                 127.0.0.1, or switch the API off with http.api = false"
+            ));
+        }
+        for (at, token) in http.tokens.iter().enumerate() {
+            let sendable = token.reveal().bytes().all(|byte| byte.is_ascii_graphic());
+            faults.need(sendable && !token.is_empty(), || {
+                format!("http.tokens: number {} is empty, or holds what no header can", at + 1)
+            });
+        }
+        faults.need((1..=LARGEST_BODY).contains(&http.max_body), || {
+            format!("http.max_body is {}; 1 to {LARGEST_BODY} bytes are possible", http.max_body)
+        });
+        faults.bound("http.max_streams", http.max_streams, 0);
     }
 
     fn duration_faults(&self, faults: &mut Faults) {

@@ -54,7 +54,7 @@ pub struct Config {
     pub schedules: BTreeMap<String, Schedule>,
     /// The proof that jobs move.
     pub canary: Canary,
-    /// Health and metrics.
+    /// Health, metrics, and the API.
     pub http: Http,
     /// Logging.
     pub log: Log,
@@ -306,6 +306,14 @@ pub struct Http {
     /// Address of the listener, or none.
     #[serde(with = "load::optional_address")]
     pub listen: Option<SocketAddr>,
+    /// Whether the API is served beside health and metrics.
+    pub api: bool,
+    /// Who knows one of them may use the API; none: whoever is on this host.
+    pub tokens: Vec<Secret>,
+    /// Largest body of a request, in bytes.
+    pub max_body: usize,
+    /// Clients that follow jobs at once.
+    pub max_streams: usize,
 }
 
 /// `[log]`

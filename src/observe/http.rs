@@ -1,4 +1,4 @@
-//! `/livez`, `/readyz`, `/metrics`.
+//! The listener: `/livez`, `/readyz`, `/metrics`, and the API if there is one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub(crate) async fn serve(
     metrics: PrometheusHandle,
     draining: CancellationToken,
     stop: CancellationToken,
+    api: Option<Router>,
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
@@ -37,7 +38,8 @@ pub(crate) async fn serve(
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(Shared { engine, metrics, draining });
+        .with_state(Shared { engine, metrics, draining })
+        .merge(api.unwrap_or_default());
     control.spawn(async move {
         let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
         if let Err(error) = served.await {

@@ -27,7 +27,7 @@ mod shares;
 pub(crate) mod slots;
 mod stack;
 pub(crate) mod stuck;
-mod trace_context;
+pub(crate) mod trace_context;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
