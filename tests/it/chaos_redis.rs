@@ -8,11 +8,11 @@ use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
 
-use super::support::fleet::{Recovery, figures};
+use super::support::fleet::{self, Recovery, figures};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::{SOON, next, within};
+use super::support::{SOON, eventually, next, within};
 
 const QUEUE: &str = "rehearsals";
 const DOWN: Duration = Duration::from_secs(3);
@@ -89,6 +89,38 @@ async fn a_killed_redis_loses_nothing_and_work_resumes_at_once() {
         assert!(worker.runs(), "a worker ended: {}", worker.log());
     }
     figures(&format!("Redis restart: {all} acknowledged jobs done, resumed after {resumed:.1?}"));
+    for worker in workers {
+        worker.kill().await;
+    }
+}
+
+/// Leases run out by Redis' clock also while it is away; that is nobody's crash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_longer_than_the_leases_restarts_nothing_that_runs() {
+    let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+    let redis = Arc::new(need!(RedisServer::start(&durable)));
+    let stage = Stage::on(Arc::clone(&redis))
+        .with_rehearsals(4)
+        .set("worker.lease", "3s")
+        .set("worker.recovery_scan", "500ms");
+    let workers = [Process::serving(&stage).await, Process::serving(&stage).await];
+    let job = json!({ "act": "return", "sleepMs": 12_000, "trace": true });
+    let ids = stage.add_many(QUEUE, "rehearse", vec![job; 8]).await;
+    let began = async || {
+        let runs = fleet::runs(&stage, QUEUE, &ids).await;
+        if runs.values().all(|runs| !runs.is_empty()) { Ok(()) } else { Err(format!("{runs:?}")) }
+    };
+    eventually("all have begun", began).await;
+    redis.kill();
+    sleep(Duration::from_secs(5)).await;
+    redis.restart();
+    for id in &ids {
+        stage.completed(QUEUE, id).await;
+        let crashes = stage.field(QUEUE, id, "stc").await;
+        assert_eq!(crashes, None, "an outage counts as a crash of job {id}");
+    }
+    let runs = fleet::runs(&stage, QUEUE, &ids).await;
+    assert!(runs.values().all(|runs| runs.len() == 1), "jobs ran again: {runs:?}");
     for worker in workers {
         worker.kill().await;
     }

@@ -6,15 +6,23 @@ use std::time::Duration;
 
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
 use super::support::fleet::{self, figures, now_ms};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::{eventually, within};
+use super::support::{Missing, SOON, eventually, within};
 
 const QUEUE: &str = "rehearsals";
 const SLOTS: usize = 8;
+
+fn fair() -> Result<Stage, Missing> {
+    Ok(Stage::new()?
+        .with_rehearsals(SLOTS)
+        .set("worker.slots", SLOTS + 1)
+        .set("queues.rehearsals.fair", true))
+}
 
 fn jobs(user: u32, count: usize, sleep_ms: u32) -> Vec<Value> {
     vec![json!({ "act": "return", "userId": user, "sleepMs": sleep_ms, "trace": true }); count]
@@ -63,5 +71,64 @@ async fn ten_jobs_of_one_user_do_not_wait_for_twenty_thousand_of_another() {
         "fairness: ten jobs behind 20,000 of another user started within {last} ms; scripts above 10 ms, \
          in µs: {slow:?}"
     ));
+    worker.kill().await;
+}
+
+#[tokio::test]
+async fn a_share_bounds_a_user_while_others_wait_and_leaves_no_slot_idle() {
+    // By its weight the first one would hold seven of eight.
+    let stage = need!(fair())
+        .set("queues.rehearsals.fair_share", "0.5")
+        .set("queues.rehearsals.user_weights.1", "10.0");
+    for user in [1, 2] {
+        stage.add_many(QUEUE, "rehearse", jobs(user, 400, 50)).await;
+    }
+    let worker = Process::serving(&stage).await;
+    let queues = stage.queues().await;
+    eventually("turns have been dealt", async || {
+        let held = held(&stage).await;
+        if held.len() == 2 { Ok(()) } else { Err(format!("{held:?}")) }
+    })
+    .await;
+    let (mut looks, mut full) = (0, 0);
+    let deadline = Instant::now() + SOON;
+    // The second one has jobs waiting for all that time.
+    while queues.depth(QUEUE, now_ms()).await.unwrap().of("completed") < 400 {
+        assert!(Instant::now() < deadline, "too slow to tell");
+        let held = held(&stage).await;
+        let most = held.get(&1).copied().unwrap_or(0);
+        assert!(most <= SLOTS / 2, "the first user holds {most} slots: {held:?}");
+        looks += 1;
+        full += usize::from(held.values().sum::<usize>() == SLOTS);
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(full * 2 > looks, "slots idle: all were held in {full} of {looks} looks");
+    worker.kill().await;
+}
+
+#[tokio::test]
+async fn users_have_turns_by_their_weights() {
+    let stage = need!(fair())
+        .set("queues.rehearsals.fair_share", "1.0")
+        .set("queues.rehearsals.user_weights.1", "3.0");
+    let mut ids = HashMap::new();
+    for user in [1, 2] {
+        ids.insert(user, stage.add_many(QUEUE, "rehearse", jobs(user, 300, 10)).await);
+    }
+    let worker = Process::serving(&stage).await;
+    let queues = stage.queues().await;
+    eventually("half of the jobs are done", async || {
+        let done = queues.depth(QUEUE, now_ms()).await.unwrap().of("completed");
+        if done >= 300 { Ok(()) } else { Err(done.to_string()) }
+    })
+    .await;
+    let mut starts: Vec<(i64, u32)> = Vec::new();
+    for (user, ids) in &ids {
+        let runs = fleet::runs(&stage, QUEUE, ids).await;
+        starts.extend(runs.values().filter_map(|runs| Some((runs.first()?.at, *user))));
+    }
+    starts.sort_unstable();
+    let first = starts.iter().take(200).filter(|(_, user)| *user == 1).count();
+    assert!((140..=160).contains(&first), "{first} of the first 200 turns, not three of four");
     worker.kill().await;
 }
