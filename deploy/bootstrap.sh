@@ -221,6 +221,18 @@ newest_postgres() {
     [ -z "$initdb" ] || dirname "$initdb"
 }
 
+# Prometheus and its promtool: their folder into $prometheus_bin.
+need_prometheus() {
+    if has prometheus && has promtool; then
+        prometheus_bin=$(dirname "$(command -v prometheus)")
+    else
+        unpacked prometheus prometheus || return 1
+        prometheus_bin=$cache/prometheus/usr/bin
+    fi
+    "$prometheus_bin/promtool" --version >/dev/null || return 1
+    say "prometheus  $prometheus_bin"
+}
+
 # Node 18 or newer, and npm.
 need_node() {
     if ! { has node && has npm; }; then

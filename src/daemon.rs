@@ -28,6 +28,7 @@ pub struct Daemon {
     crew: Crew,
     intakes: Intakes,
     handlers: Handlers,
+    recorder: PrometheusHandle,
     http: Option<SocketAddr>,
     http_stop: CancellationToken,
     draining: CancellationToken,
@@ -67,7 +68,7 @@ impl Daemon {
                 let served = http::serve(
                     listen,
                     Arc::clone(&engine),
-                    recorder,
+                    recorder.clone(),
                     draining.clone(),
                     http_stop.clone(),
                     api,
@@ -78,7 +79,7 @@ impl Daemon {
         };
         let crew = Crew::assemble(Arc::clone(&engine));
         let intakes = Intakes::open(&engine).await?;
-        Ok(Self { engine, crew, intakes, handlers, http, http_stop, draining })
+        Ok(Self { engine, crew, intakes, handlers, recorder, http, http_stop, draining })
     }
 
     /// Where `/metrics` is served.
@@ -95,7 +96,7 @@ impl Daemon {
         let failed = CancellationToken::new();
         self.crew.start(failed.clone(), self.draining.clone());
         self.intakes.start(&stop.soft);
-        let upkeep = Upkeep::start(&self.engine);
+        let upkeep = Upkeep::start(&self.engine, self.recorder.clone());
         tracing::info!(
             worker = %self.engine.name,
             queues = %self.engine.config.queues.keys().cloned().collect::<Vec<_>>().join(", "),

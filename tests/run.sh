@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every check and every test; `tests/run.sh FILTER` runs only the tests whose name contains FILTER.
 # REQUIRE_ALL=1 (set where CI=true) makes a skipped part a failure. Servers of one's own can be named
-# with ROADIE_TEST_REDIS_SERVER (a program) and TEST_POSTGRES_URL (one that may make databases).
+# with ROADIE_TEST_REDIS_SERVER (a program), TEST_POSTGRES_URL (one that may make databases) and
+# ROADIE_TEST_PROMETHEUS (the folder of its programs).
 
 # Stages and traps call the functions.
 # shellcheck disable=SC2317,SC2329
@@ -149,6 +150,13 @@ if [ -n "${TEST_POSTGRES_URL:-}" ]; then
     say "postgres    as told by TEST_POSTGRES_URL"
 elif ! start_postgres; then
     skip "tests with PostgreSQL" "no PostgreSQL could be found, unpacked or started"
+fi
+if [ -n "${ROADIE_TEST_PROMETHEUS:-}" ]; then
+    say "prometheus  $ROADIE_TEST_PROMETHEUS (as told)"
+elif need_prometheus; then
+    export ROADIE_TEST_PROMETHEUS="$prometheus_bin"
+else
+    skip "the test with Prometheus" "it could not be found or unpacked"
 fi
 clients=()
 if ! need_node; then

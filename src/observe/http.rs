@@ -58,8 +58,6 @@ async fn ready(State(shared): State<Shared>) -> Response {
 
 async fn render(State(shared): State<Shared>) -> Response {
     metrics::refresh(&shared.engine).await;
-    // Histograms are drained into buckets here; nothing else would.
-    shared.metrics.run_upkeep();
-    let text = shared.metrics.render();
+    let text = metrics::render(&shared.metrics);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

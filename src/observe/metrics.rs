@@ -63,6 +63,8 @@ const RUN_BUCKETS: &[f64] =
 const QUERY_BUCKETS: &[f64] = &[0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 /// How long a scrape waits for what it reads; Prometheus itself gives up after 10 s.
 const READ_WITHIN: Duration = Duration::from_secs(2);
+/// How often gathered samples are sorted without a scrape.
+const SORT_EVERY: Duration = Duration::from_secs(5);
 /// The application's own buckets.
 const SCAN_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
@@ -115,6 +117,24 @@ fn describe() {
     describe_counter!(BULLMQ_FAILED, "Jobs failed by this process");
 }
 
+/// What a scrape gets.
+pub(crate) fn render(recorder: &PrometheusHandle) -> String {
+    recorder.run_upkeep();
+    // Its name ends as only parts of histograms may; of what has no type, linters ask nothing.
+    let [typed, untyped] = ["gauge", "untyped"].map(|t| format!("# TYPE {BULLMQ_COUNT} {t}\n"));
+    recorder.render().replacen(&typed, &untyped, 1)
+}
+
+/// Sorts what histograms have gathered into their buckets, also while nobody scrapes: it would fill the
+/// memory.
+pub(crate) async fn keep(recorder: PrometheusHandle) {
+    let mut ticks = tokio::time::interval(SORT_EVERY);
+    loop {
+        ticks.tick().await;
+        recorder.run_upkeep();
+    }
+}
+
 /// Registers what is known beforehand at zero, so that rates are right from the first event on.
 pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
     let queues: Vec<String> = queues.collect();
@@ -130,6 +150,8 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
             counter!(DEAD, "queue" => queue.clone(), "reason" => reason.as_str()).absolute(0);
         }
         gauge!(ACTIVE, "queue" => queue.clone()).set(0.0);
+        // A histogram is there once somebody has asked for it.
+        let _ = histogram!(WAIT, "queue" => queue.clone());
         for reason in [LEASE_EXPIRED, CRASH_LOOP] {
             counter!(RECOVERED, "queue" => queue.clone(), "reason" => reason).absolute(0);
         }
@@ -143,6 +165,10 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
         counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).absolute(0);
         counter!(BULLMQ_FAILED, "queue" => queue.clone()).absolute(0);
     }
+    for entry in registry.entries() {
+        let _ = histogram!(RUN, "kind" => entry.kind);
+    }
+    let _ = histogram!(SCAN);
     for result in SCAN_RESULTS {
         counter!(PHOTOS, "result" => result).absolute(0);
     }

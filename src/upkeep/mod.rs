@@ -9,10 +9,16 @@ mod retention;
 pub(crate) mod schedules;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinHandle;
 
+use crate::observe::metrics;
 use crate::worker::Engine;
+
+/// A Redis that does not answer must not hold up a shutdown: what was claimed runs out by itself.
+const HAND_OVER_WITHIN: Duration = Duration::from_secs(1);
 
 /// What goes on beside the jobs until the process stops.
 #[derive(Debug)]
@@ -21,11 +27,12 @@ pub(crate) struct Upkeep {
 }
 
 impl Upkeep {
-    pub(crate) fn start(engine: &Arc<Engine>) -> Self {
+    pub(crate) fn start(engine: &Arc<Engine>, recorder: PrometheusHandle) -> Self {
         let retention = engine.control.spawn(retention::keep(Arc::clone(engine)));
         let canary = engine.control.spawn(canary::keep(Arc::clone(engine)));
         let schedules = engine.control.spawn(schedules::keep(Arc::clone(engine)));
-        Self { tasks: vec![retention, canary, schedules] }
+        let samples = engine.control.spawn(metrics::keep(recorder));
+        Self { tasks: vec![retention, canary, schedules, samples] }
     }
 
     pub(crate) async fn stop(self, engine: &Engine) {
@@ -34,6 +41,6 @@ impl Upkeep {
             // Only that it has ended counts.
             let _ = task.await;
         }
-        retention::hand_over(engine).await;
+        let _ = tokio::time::timeout(HAND_OVER_WITHIN, retention::hand_over(engine)).await;
     }
 }

@@ -52,7 +52,6 @@ pub(super) async fn hand_over(engine: &Engine) {
     let names = engine.config.queues.keys().map(|queue| claim(queue)).chain([ALL.to_owned()]);
     for name in names {
         if engine.queues.unclaim(&name, &engine.name).await.is_err() {
-            // Claims run out by themselves.
             return;
         }
     }

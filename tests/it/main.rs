@@ -36,6 +36,7 @@ mod metrics;
 mod order;
 mod outcome;
 mod pause;
+mod prometheus;
 mod recovery;
 mod redis_acl;
 mod redis_full;

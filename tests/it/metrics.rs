@@ -17,9 +17,9 @@ const SCANS: &str = "photo-processing";
 const REHEARSALS: &str = "rehearsals";
 
 /// Everything that a dashboard may build on.
-const FAMILIES: &[(&str, &str)] = &[
+pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("bullmq_job_completed_total", "counter"),
-    ("bullmq_job_count", "gauge"),
+    ("bullmq_job_count", "untyped"),
     ("bullmq_job_failed_total", "counter"),
     ("photo_scan_duration_seconds", "histogram"),
     ("process_cpu_seconds_total", "counter"),
@@ -78,6 +78,11 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
         "roadie_photos_scanned_total{result=\"clean\"}",
         "roadie_dead_letters_total{queue=\"photo-processing\",reason=\"crash-loop\"}",
         "roadie_stale_results_rejected_total{queue=\"photo-processing\"}",
+        "roadie_retention_removed_total{queue=\"photo-processing\",state=\"failed\",reason=\"age\"}",
+        "roadie_jobs_recovered_total{queue=\"photo-processing\",reason=\"lease_expired\"}",
+        "roadie_job_wait_seconds_count{queue=\"photo-processing\"}",
+        "roadie_job_run_seconds_bucket{kind=\"scan-folder\",le=\"+Inf\"}",
+        "photo_scan_duration_seconds_count",
         "bullmq_job_completed_total{queue=\"photo-processing\"}",
     ] {
         assert_eq!(sample(&scrape, name), Some(0.0), "{name}\n{scrape}");

@@ -77,7 +77,7 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     let completed = ended.as_ref().is_some_and(|ended| ended.completed);
     if let Some(ended) = &ended {
         let scrape = data.join("metrics.prom");
-        std::fs::write(&scrape, recorder.render()).context("write the metrics")?;
+        std::fs::write(&scrape, metrics::render(&recorder)).context("write the metrics")?;
         report::print(&config, &ended.value, USER, &scrape).await?;
     }
     if let Some(address) = address

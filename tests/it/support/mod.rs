@@ -8,7 +8,7 @@
 //! - [`operator`]: somebody who cancels jobs;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
-//! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape.
+//! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
 #[macro_use]
 pub(crate) mod postgres;
@@ -21,6 +21,7 @@ pub(crate) mod operator;
 pub(crate) mod photos;
 pub(crate) mod play;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod sentinels;
