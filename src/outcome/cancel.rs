@@ -6,7 +6,7 @@ use roadie_jobs::effects::catalogue::{Catalogue, DeadReason, NewDeadLetter};
 use super::{dead_letter, parse_timeline};
 use crate::observe::logs::one_line;
 use crate::queue::cancel::{Whereabouts, Wish};
-use crate::queue::take::FailedWaiting;
+use crate::queue::take::Taken;
 use crate::queue::{QueueError, Queues};
 
 /// A job that is taken by a worker at the same moment is found where it went.
@@ -62,14 +62,13 @@ pub(crate) async fn end(
         let now = Clock::System.now_ms();
         let (chain, now_ms) = (wish.chain(), u64::try_from(now).unwrap_or(0));
         let reason = one_line(&chain);
-        if let Some(failed) = queues.fail_waiting(queue, id, worker, &reason, now_ms).await? {
-            tracing::info!(
-                job.queue = queue,
-                job.id = id,
-                by = wish.by,
-                "job cancelled before it ran"
-            );
-            dead_letter::store(catalogue, &letter(queue, id, worker, chain, &failed, now)).await;
+        let taken = queues.take_to_fail(queue, id, worker, &reason, now_ms).await?;
+        let Some(taken) = taken else { continue };
+        // First, so that no job fails without one.
+        dead_letter::store(catalogue, &letter(queue, id, worker, chain, &taken, now)).await;
+        if taken.fail().await? {
+            let by = &wish.by;
+            tracing::info!(job.queue = queue, job.id = id, by, "job cancelled before it ran");
             // Looking forgets the wish.
             queues.wished(queue, id).await?;
             return Ok(Cancelled::Ended);
@@ -83,7 +82,7 @@ fn letter(
     id: &str,
     worker: &str,
     chain: Vec<String>,
-    FailedWaiting { record, timeline }: &FailedWaiting,
+    Taken { record, timeline, .. }: &Taken<'_>,
     died_at: i64,
 ) -> NewDeadLetter {
     let error = chain.first().cloned().unwrap_or_default();

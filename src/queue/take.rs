@@ -8,30 +8,36 @@ use super::transition::Settled;
 use super::turn::Ending;
 use super::{QueueError, Queues};
 
-/// Long enough for two calls; whoever dies between them leaves a job that is recovered.
-const LEASE: Duration = Duration::from_secs(10);
+/// Long enough for a few calls, and for a catalogue that is slow to take the dead letter; whoever dies
+/// between them leaves a job that is recovered.
+const LEASE: Duration = Duration::from_secs(30);
 
-/// A job that was failed without being run.
-#[derive(Clone, Debug)]
-pub struct FailedWaiting {
+/// A job that was taken from those that wait, only to fail.
+#[derive(Debug)]
+pub(crate) struct Taken<'a> {
+    queues: &'a Queues,
+    queue: &'a str,
+    id: &'a str,
+    by: &'a str,
+    reason: &'a str,
+    token: String,
     /// The job, as it was.
-    pub record: Record,
-    /// How its attempts ended, this one included: one JSON entry a line.
-    pub timeline: String,
+    pub(crate) record: Record,
+    /// How its attempts ended, this end included: one JSON entry a line.
+    pub(crate) timeline: String,
 }
 
 impl Queues {
-    /// Takes a job that waits (also one that is delayed, prioritized or waits for its children) and
-    /// fails it, with all that follows for a flow's parent; its schedule goes on. Answers the job; none
-    /// when it does not wait: it runs, has ended, or is not there.
-    pub async fn fail_waiting(
-        &self,
-        queue: &str,
-        id: &str,
-        by: &str,
-        reason: &str,
+    /// Takes a job that waits (also one that is delayed, prioritized or waits for its children) to fail
+    /// it; its schedule goes on. None when it does not wait: it runs, has ended, or is not there.
+    pub(crate) async fn take_to_fail<'a>(
+        &'a self,
+        queue: &'a str,
+        id: &'a str,
+        by: &'a str,
+        reason: &'a str,
         now_ms: u64,
-    ) -> Result<Option<FailedWaiting>, QueueError> {
+    ) -> Result<Option<Taken<'a>>, QueueError> {
         let token = format!("{by}:{}", uuid::Uuid::new_v4().simple());
         let held = Held { queue, id, token: &token };
         let Some(record) = self.take_waiting(&held, LEASE, by).await? else { return Ok(None) };
@@ -46,21 +52,23 @@ impl Queues {
             traces_kept: record.traces_kept(),
             entry: &entry.to_string(),
         };
-        let noted = self.note_failure(&held, &failure).await?;
+        let Some(timeline) = self.note_failure(&held, &failure).await? else { return Ok(None) };
+        Ok(Some(Taken { queues: self, queue, id, by, reason, token, record, timeline }))
+    }
+}
+
+impl Taken<'_> {
+    /// Fails the job, with all that follows for a flow's parent; false when the lease was lost.
+    pub(crate) async fn fail(&self) -> Result<bool, QueueError> {
         let ending = Ending {
-            id: id.to_owned(),
-            token: token.clone(),
+            id: self.id.to_owned(),
+            token: self.token.clone(),
             completed: false,
-            value: reason.to_owned(),
-            keep: record.keep_failed().unwrap_or_default(),
-            attempts: record.attempts().unwrap_or(1),
+            value: self.reason.to_owned(),
+            keep: self.record.keep_failed().unwrap_or_default(),
+            attempts: self.record.attempts().unwrap_or(1),
         };
-        match self.end(queue, by, &[&ending]).await?.pop() {
-            Some(Err(error)) => Err(error),
-            Some(Ok(Settled::Done)) => {
-                Ok(Some(FailedWaiting { record, timeline: noted.unwrap_or_default() }))
-            }
-            _ => Ok(None),
-        }
+        let ended = self.queues.end(self.queue, self.by, &[&ending]).await?.pop();
+        ended.transpose().map(|settled| settled == Some(Settled::Done))
     }
 }
