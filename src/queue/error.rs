@@ -144,6 +144,13 @@ impl QueueError {
         }
     }
 
+    /// Whether BullMQ refuses what it was asked to do, whatever becomes of Redis.
+    pub(crate) fn is_final(&self) -> bool {
+        use bullmq::Error::{InvalidConfig, Script, Serialization};
+        matches!(self, Self::Step { source, .. }
+            if matches!(**source, InvalidConfig(_) | Script { .. } | Serialization(_)))
+    }
+
     /// Whether Redis refused because its memory is full: removing is still allowed.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::Full, .. })

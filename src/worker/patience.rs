@@ -7,8 +7,8 @@ use crate::queue::QueueError;
 /// Pause between tries while Redis does not answer.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Repeats an operation until it succeeds, or until `gives_up` says that it has no point any more,
-/// e.g. because the lease was lost meanwhile.
+/// Repeats an operation until it succeeds, until it cannot succeed, or until `gives_up` says that it
+/// has no point any more, e.g. because the lease was lost meanwhile.
 pub(crate) async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
     gives_up: impl Fn() -> bool,
     operation: impl Fn() -> F,
@@ -18,10 +18,39 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if gives_up() {
+        if error.is_final() || gives_up() {
             return Err(error);
         }
         tracing::debug!(%error, "Redis did not answer; trying again");
         tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_succeed_is_not_repeated() {
+        let invalid = || bullmq::Error::InvalidConfig("Custom Id cannot contain :".to_owned());
+        for (error, tries) in [(invalid as fn() -> _, 1), (|| bullmq::Error::ConnectionClosed, 2)] {
+            let tried = AtomicU32::new(0);
+            let result: Result<(), _> = patiently(
+                || tried.load(Ordering::Relaxed) > 1,
+                async || {
+                    tried.fetch_add(1, Ordering::Relaxed);
+                    Err(QueueError::Step {
+                        step: "add a job",
+                        queue: "q".to_owned(),
+                        source: Box::new(error()),
+                    })
+                },
+            )
+            .await;
+            assert!(result.is_err());
+            assert_eq!(tried.into_inner(), tries);
+        }
     }
 }
