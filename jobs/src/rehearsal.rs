@@ -64,7 +64,15 @@ enum Act {
     /// Takes the whole process down.
     Crash,
     /// Adds rehearsals as children, waits for them, and answers what they answered.
-    Children { children: Vec<Value> },
+    Children {
+        children: Vec<Value>,
+        /// The queue that they go to.
+        #[serde(default)]
+        queue: Option<String>,
+    },
+    /// Adds a follow-up, which the job does not wait for.
+    #[serde(rename_all = "camelCase")]
+    FollowUp { queue: String, kind: String, payload: Value, id: String, delay_ms: u64 },
     /// Answers what the children of its flow answered.
     Collect,
     /// Writes lines into its log.
@@ -114,7 +122,12 @@ impl Job for Rehearse {
                 std::thread::sleep(Duration::from_millis(50));
             },
             Act::Crash => std::process::abort(),
-            Act::Children { children } => wait_for(&cx, children).await,
+            Act::Children { children, queue } => wait_for(&cx, children, queue).await,
+            Act::FollowUp { queue, kind, payload, id, delay_ms } => {
+                let delay = Some(Duration::from_millis(delay_ms));
+                cx.enqueue(FollowUp { queue, kind, payload, id: id.clone(), delay }).await?;
+                Ok(json!(id))
+            }
             Act::Collect => collected(&cx).await,
             Act::Log { lines } => {
                 for line in &lines {
@@ -136,13 +149,18 @@ async fn postpone(cx: &JobContext, after: Duration) -> Result<Value, JobError> {
     Err(JobError::postpone(after, anyhow!("later, as asked")))
 }
 
-async fn wait_for(cx: &JobContext, children: Vec<Value>) -> Result<Value, JobError> {
+async fn wait_for(
+    cx: &JobContext,
+    children: Vec<Value>,
+    queue: Option<String>,
+) -> Result<Value, JobError> {
     if cx.resume::<bool>().await?.is_some() {
         return collected(cx).await;
     }
+    let queue = queue.unwrap_or_else(|| Rehearse::QUEUE.to_owned());
     for (number, payload) in children.into_iter().enumerate() {
         let child = FollowUp {
-            queue: Rehearse::QUEUE.to_owned(),
+            queue: queue.clone(),
             kind: Rehearse::KIND.to_owned(),
             payload,
             id: format!("{}-child-{number}", cx.info().id),
