@@ -2,8 +2,8 @@
 //
 //   node run.mjs [--client 5|6|python] [--worker roadie|node] [--with-node] [case …]
 //
-// Without a case all run, with every client. `--worker node` runs the same cases against the client's
-// own worker, `--with-node` against both: what differs there is roadie's to explain.
+// Without a case all run, with every client. `--worker node` runs the same cases against BullMQ's
+// worker for Node, `--with-node` against both: what differs there is roadie's to explain.
 // ROADIE_BIN names the binary (default: the debug build), ROADIE_TEST_REDIS_SERVER the Redis server,
 // ROADIE_TEST_PYTHON a Python with the packages of python/requirements.txt (default: python3).
 import { existsSync, rmSync } from 'node:fs';

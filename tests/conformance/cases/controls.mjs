@@ -122,13 +122,13 @@ export const features = {
     const { queue, events } = await bench.set();
     const soon = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 3_600_000 });
     const late = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 100 });
-    await late.changeDelay(700);
     const changed = Date.now();
+    await late.changeDelay(700);
     await soon.changeDelay(50);
     await events.ended([soon, late]);
     assert.deepEqual(started(events), ids([soon, late]));
     const { processedOn } = await queue.getJob(late.id);
-    assert.ok(processedOn >= changed + 690, `after ${processedOn - changed} ms`);
+    assert.ok(processedOn >= changed + 699, `after ${processedOn - changed} ms`);
   },
 
   'a retry that a client makes wait longer or shorter': async (bench) => {

@@ -80,6 +80,20 @@ export const features = {
     assert.deepEqual(await wait(good), { ok: 1 }, 'also when it has ended already');
   },
 
+  'waitUntilFinished of jobs that are not kept': async (bench) => {
+    const { queue, events } = await bench.set();
+    const opts = { attempts: 1, delay: 300, removeOnComplete: true, removeOnFail: true };
+    const [good, bad] = await queue.addBulk([
+      { name: 'rehearse', data: { act: 'return', value: 1 }, opts },
+      { name: 'rehearse', data: { act: 'fail', message: 'no luck' }, opts },
+    ]);
+    const [value] = await Promise.all([
+      good.waitUntilFinished(events.events, 15_000),
+      assert.rejects(bad.waitUntilFinished(events.events, 15_000), { message: 'no luck' }),
+    ]);
+    assert.equal(value, 1);
+  },
+
   'a postponed job comes back without losing an attempt': async (bench) => {
     const { queue, events } = await bench.set();
     const job = await queue.add('rehearse', { act: 'postpone', afterMs: 150 }, { attempts: 1 });

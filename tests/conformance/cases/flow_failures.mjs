@@ -104,6 +104,19 @@ export const features = {
     assert.deepEqual(await parent.getChildrenValues(), { [key(bench, child)]: 'at last' });
   },
 
+  'failParentOnFailure: a child whose worker died too often': async (bench) => {
+    const [queue, events] = await Promise.all([bench.queue(), bench.events()]);
+    const [parent, child] = await plant(bench, gives('parent', {}, [gives('child', { failParentOnFailure: true })]));
+    const doomed = bench.doomed({ lockDuration: 300, stalledInterval: 300 });
+    await events.until('it runs', () => events.of('active', child.id).length > 0);
+    await doomed.stop('SIGKILL');
+    const settings = { 'worker.recovery_scan': '200ms', 'worker.max_crashes': 1 };
+    await bench.work({ settings, own: { stalledInterval: 300, maxStalledCount: 0 } });
+    await events.ended([parent, child]);
+    assert.match((await queue.getJob(child.id)).failedReason, /stalled more than allowable limit/);
+    assert.equal((await queue.getJob(parent.id)).failedReason, `child ${key(bench, child)} failed`);
+  },
+
   'ignoreDependencyOnFailure: the parent runs and can read the reason': async (bench) => {
     const { events, jobs, states } = await grown(
       bench,

@@ -147,6 +147,56 @@ export const features = {
     assert.deepEqual(Object.values(await (await queue.getJob(parent.id)).getChildrenValues()), ['child']);
   },
 
+  'the handler of a parent reads what its children answered, and why others failed': async (bench) => {
+    const child = (value) => node({ act: 'return', value }, { jobId: `child-${value}` });
+    const lost = node({ act: 'discard', message: 'no luck' }, { ignoreDependencyOnFailure: true });
+    const { parent } = await grown(bench, node({ act: 'collect' }, {}, [child(1), child(2), lost]));
+    assert.deepEqual(parent.returnvalue, { completed: [1, 2], failed: ['no luck'] });
+  },
+
+  'a handler adds children and waits for them without a slot': async (bench) => {
+    const { queue, events } = await bench.set({ slots: 1 });
+    const children = [{ act: 'return', value: 'a' }, { act: 'discard', message: 'no luck' }];
+    const parent = await queue.add('rehearse', { act: 'children', children }, { attempts: 1 });
+    await events.ended([parent]);
+    const ended = await queue.getJob(parent.id);
+    assert.deepEqual(ended.returnvalue, { completed: ['a'], failed: ['no luck'] });
+    assert.equal(ended.attemptsMade, 1, 'waiting is no attempt');
+    const heard = events.seen.filter((event) => event.jobId === parent.id).map((event) => event.event);
+    assert.deepEqual(heard, ['added', 'waiting', 'active', 'waiting-children', 'waiting', 'active', 'completed']);
+    const order = started(events);
+    assert.deepEqual([order[0], order.at(-1), order.length], [parent.id, parent.id, 4]);
+  },
+
+  'a handler waits for children in another queue': async (bench) => {
+    const { queue, events } = await bench.set({ queues: ['rehearsals', 'below'] });
+    const children = [1, 2, 3].map((value) => ({ act: 'return', value }));
+    const parent = await queue.add('rehearse', { act: 'children', children, queue: 'below' }, { attempts: 1 });
+    await events.ended([parent]);
+    assert.deepEqual((await queue.getJob(parent.id)).returnvalue, { completed: [1, 2, 3], failed: [] });
+  },
+
+  'a parent of 500 children': async (bench) => {
+    const children = Array.from({ length: 500 }, (_, i) => gives(i));
+    const { events, jobs, parent } = await grown(bench, gives('parent', {}, children));
+    assert.equal(started(events).at(-1), parent.id);
+    const found = Object.values(await parent.getChildrenValues()).sort((a, b) => a - b);
+    assert.deepEqual(found, children.map((_, i) => i));
+    assert.equal(jobs.length, 501);
+  },
+
+  'children that are taken from their parent are waited for no longer': async (bench) => {
+    const { queue, events } = await bench.set();
+    const late = () => gives('late', { delay: 3_600_000 });
+    const [first, free] = await plant(bench, gives('first', {}, [late()]));
+    const [second, unprocessed] = await plant(bench, gives('second', {}, [late()]));
+    await free.removeChildDependency();
+    await second.removeUnprocessedChildren();
+    await events.ended([first, second]);
+    assert.equal(await free.getState(), 'delayed');
+    assert.equal(await queue.getJob(unprocessed.id), undefined);
+  },
+
   'a hundred flows at once, each in its order': async (bench) => {
     const { queue, events } = await bench.set();
     const producer = new bench.bullmq.FlowProducer(bench.options());

@@ -49,6 +49,17 @@ export const features = {
     assert.equal((await queue.getJobLogs(job.id)).count, 0);
   },
 
+  'log lines that a handler writes, as many as are kept': async (bench) => {
+    const { queue, events } = await bench.set();
+    const lines = ['один', 'two', 'three', '🎸'];
+    const [all, last] = await queue.addBulk(
+      [{}, { keepLogs: 2 }].map((opts) => ({ name: 'rehearse', data: { act: 'log', lines }, opts: { ...ONCE, ...opts } })),
+    );
+    await events.ended([all, last]);
+    assert.deepEqual((await queue.getJobLogs(all.id)).logs, lines);
+    assert.deepEqual((await queue.getJobLogs(last.id)).logs, lines.slice(2));
+  },
+
   'log lines go with their job': async (bench) => {
     const { queue, events } = await bench.set();
     const job = await queue.add('rehearse', { act: 'return' }, { ...ONCE, delay: 400, removeOnComplete: true });

@@ -32,6 +32,12 @@ export const features = {
     assert.equal(events.of('failed', failing.id)[0].failedReason, UNICODE.текст);
   },
 
+  'a prefix in braces, as Clusters need it': async (bench) => {
+    bench.prefix = `{${bench.prefix}}`;
+    const { job } = await returned(bench, { a: 1 });
+    assert.deepEqual(job.returnvalue, { a: 1 });
+  },
+
   'a long reason is cut, not lost': async (bench) => {
     const { queue, events } = await bench.set();
     const message = `start ${'é'.repeat(100_000)}`;

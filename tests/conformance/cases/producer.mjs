@@ -107,6 +107,57 @@ export const features = {
     assert.equal(await toDo(queue), 0);
   },
 
+  'a follow-up that a handler adds is what the worker sees': async (bench) => {
+    const [queue, events] = await Promise.all([bench.queue('mail'), bench.events('mail'), bench.work({ worker: 'roadie' })]);
+    const { jobs } = consumer(bench, 'mail');
+    const ours = await bench.queue();
+    const letter = { queue: 'mail', kind: 'send-letter', payload: { userId: 7, текст: '🎸' }, id: 'letter-7' };
+    // Twice, as a handler does that is run again.
+    for (let i = 0; i < 2; i += 1) await ours.add('rehearse', { act: 'followUp', ...letter, delayMs: 150 }, { attempts: 1 });
+    await events.ended([{ id: 'letter-7' }]);
+    assert.equal(jobs.length, 1);
+    assert.equal(jobs[0].name, 'send-letter');
+    assert.deepEqual(jobs[0].data, letter.payload);
+    assert.equal(jobs[0].opts.delay, 150);
+    const ended = await queue.getJob('letter-7');
+    assert.ok(ended.processedOn - ended.timestamp >= 149);
+  },
+
+  'a follow-up whose id holds a colon, which the clients refuse: run, retried and found': async (bench) => {
+    const [queue, events] = await Promise.all([bench.queue('mail'), bench.events('mail'), bench.work({ worker: 'roadie' })]);
+    const { jobs } = consumer(bench, 'mail', (job) => {
+      if (job.data.fails) throw new Error('no such address');
+      return 'sent';
+    });
+    const ours = await bench.queue();
+    for (const fails of [false, true]) {
+      const letter = { queue: 'mail', kind: 'send-letter', payload: { fails }, id: `letter:${fails}`, delayMs: 0 };
+      await ours.add('rehearse', { act: 'followUp', ...letter }, { attempts: 1 });
+    }
+    await events.ended([{ id: 'letter:false' }, { id: 'letter:true' }]);
+    assert.equal((await queue.getJob('letter:false')).returnvalue, 'sent');
+    const failed = await queue.getJob('letter:true');
+    assert.equal(failed.failedReason, 'no such address');
+    await failed.retry();
+    await events.until('it fails again', () => events.of('failed', 'letter:true').length === 2);
+    assert.equal(jobs.length, 3);
+  },
+
+  'children that a handler adds are run by a BullMQ worker, and the handler goes on': async (bench) => {
+    const [queue, events] = await Promise.all([bench.queue(), bench.events(), bench.work({ worker: 'roadie' })]);
+    const { jobs } = consumer(bench, 'mail', (job) => {
+      if (job.data.fails) throw new Error('no such address');
+      return { sent: job.data.act };
+    });
+    const children = [{ act: 'a' }, { act: 'b', fails: true }, { act: 'c' }];
+    const parent = await queue.add('rehearse', { act: 'children', queue: 'mail', children }, { attempts: 1 });
+    await events.ended([parent]);
+    assert.equal(jobs.length, 3);
+    const { completed, failed } = (await queue.getJob(parent.id)).returnvalue;
+    assert.deepEqual(completed, [{ sent: 'a' }, { sent: 'c' }]);
+    assert.deepEqual(failed, ['no such address']);
+  },
+
   'attempts hold with a BullMQ worker': async (bench) => {
     const { jobs } = consumer(bench, 'mail', (job) => {
       throw new Error(`attempt ${job.attemptsMade + 1}`);

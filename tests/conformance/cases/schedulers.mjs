@@ -65,6 +65,21 @@ export const features = {
     assert.deepEqual(due(events), [startDate, startDate + 400]);
   },
 
+  'a schedule whose worker was away fires once, and goes on in step': async (bench) => {
+    const queue = await bench.queue();
+    const events = await bench.events();
+    const first = await queue.upsertJobScheduler('ticks', { every: 500 }, TICK);
+    await eventually('four firings are missed', () => Date.now() > first.timestamp + 2_100);
+    await bench.work();
+    await runs(events, 3);
+    await queue.removeJobScheduler('ticks');
+    const [one, two, three] = due(events);
+    const active = events.of('active').map((event) => event.at);
+    assert.ok(two > active[0] && two - active[0] <= 1_000, `due at ${due(events)}, active at ${active}`);
+    assert.equal((two - one) % 500, 0, 'in step');
+    assert.equal(three - two, 500);
+  },
+
   'cron: every second, on the second': async (bench) => {
     const { queue, events } = await bench.set();
     await queue.upsertJobScheduler('ticks', { pattern: '* * * * * *' }, TICK);

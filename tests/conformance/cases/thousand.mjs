@@ -21,7 +21,7 @@ export const features = {
     const wishes = Array.from({ length: 1000 }, (_, i) => mixed(i));
     const singly = wishes.slice(0, 200).map(({ name, data, opts }) => queue.add(name, data, opts));
     const added = [...(await Promise.all(singly)), ...(await queue.addBulk(wishes.slice(200)))];
-    await events.ended(added);
+    await events.ended(added, 35_000);
     const ended = await Promise.all(added.map((job) => queue.getJob(job.id)));
     ended.forEach((job, i) => {
       const { data, opts } = wishes[i];

@@ -11,7 +11,7 @@ async function both(bench, options = {}) {
   const [queue, events, theirs] = await Promise.all([
     bench.queue(),
     bench.events(),
-    bench.work({ worker: 'node', ...options }),
+    bench.work({ worker: 'theirs', ...options }),
     bench.work({ worker: 'roadie', ...options }),
   ]);
   return { queue, events, theirs };
@@ -116,11 +116,11 @@ export const features = {
     bench.note(`Roadie ${30 - theirs.ran.size}, BullMQ ${theirs.ran.size}`);
   },
 
-  'a parent of ours with children of theirs': (bench) => flowAcross(bench, 'roadie', 'node'),
-  'a parent of theirs with children of ours': (bench) => flowAcross(bench, 'node', 'roadie'),
+  'a parent of ours with children of theirs': (bench) => flowAcross(bench, 'roadie', 'theirs'),
+  'a parent of theirs with children of ours': (bench) => flowAcross(bench, 'theirs', 'roadie'),
 
-  'what roadie retries BullMQ may finish': (bench) => handOver(bench, 'roadie', 'node'),
-  'what BullMQ retries roadie may finish': (bench) => handOver(bench, 'node', 'roadie'),
+  'what roadie retries BullMQ may finish': (bench) => handOver(bench, 'roadie', 'theirs'),
+  'what BullMQ retries roadie may finish': (bench) => handOver(bench, 'theirs', 'roadie'),
 
   'a job that roadie releases at its end is finished by BullMQ': async (bench) => {
     const queue = await bench.queue();
@@ -134,7 +134,7 @@ export const features = {
     await events.until('progress', () => events.of('progress', job.id).length > 0);
     await before.stop();
     assert.equal(await job.getState(), 'waiting');
-    await bench.work({ worker: 'node' });
+    await bench.work({ worker: 'theirs' });
     await events.ended([job]);
     const ended = await queue.getJob(job.id);
     assert.equal(ended.returnvalue.steps, 20);
@@ -164,7 +164,7 @@ export const features = {
     const ours = await bench.work({ worker: 'roadie', settings: { 'worker.lease': '1s' } });
     await events.until('progress', () => events.of('progress', job.id).length > 0);
     await ours.kill();
-    await bench.work({ worker: 'node', own: { stalledInterval: 300 } });
+    await bench.work({ worker: 'theirs', own: { stalledInterval: 300 } });
     await events.ended([job]);
     const ended = await queue.getJob(job.id);
     assert.equal(ended.returnvalue.steps, 3);

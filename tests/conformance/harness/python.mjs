@@ -6,8 +6,6 @@ import { Child } from './children.mjs';
 const BRIDGE = new URL('../python/bridge.py', import.meta.url).pathname;
 const CLASSES = ['Queue', 'FlowProducer', 'QueueEvents', 'Worker'];
 const ERRORS = ['UnrecoverableError', 'DelayedError', 'WaitingChildrenError'];
-/** What is a call of ours and none of theirs. */
-const NOTHING = ['waitUntilReady'];
 /** Fields of a job that the client of npm has. */
 const MISSING = ['processedBy'];
 /** What the client calls otherwise, or gives other arguments. */
@@ -108,10 +106,21 @@ function fields({ data, returnvalue, ...others }) {
 
 function constructor(python, name) {
   return function (...args) {
-    const ref = python.encode(args).then((given) => python.ask({ new: name, args: given }));
-    ref.catch(() => {});
-    const known = { name: args[0], qualifiedName: `${args.at(-1).prefix}:${args[0]}` };
-    return thing(python, ref, { ...known, on: (event, listener) => python.listen(ref, event, listener) });
+    // Whoever listens is told from the beginning, so events are read once all have been listened to.
+    const given = name === 'QueueEvents' ? [args[0], { ...args[1], autorun: false }] : args;
+    const ref = python.encode(given).then((encoded) => python.ask({ new: name, args: encoded }));
+    const listening = [];
+    const ready = async () => {
+      await Promise.all([ref, ...listening]);
+      // Ends when it is closed.
+      if (name === 'QueueEvents') python.call(ref, 'run', []).catch(() => {});
+    };
+    return thing(python, ref, {
+      name: args[0],
+      qualifiedName: `${args.at(-1).prefix}:${args[0]}`,
+      on: (event, listener) => listening.push(python.listen(ref, event, listener)),
+      waitUntilReady: ready,
+    });
   };
 }
 
@@ -121,7 +130,6 @@ function thing(python, ref, known) {
     get(target, key) {
       if (key in target || typeof key === 'symbol' || key === 'then' || key === 'toJSON') return target[key];
       if (MISSING.includes(key)) throw new Error(`the client has no ${key}`);
-      if (NOTHING.includes(key)) return () => ref;
       return (...args) => python.call(ref, key, args);
     },
   });

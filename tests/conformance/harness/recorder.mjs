@@ -11,18 +11,26 @@ export class Recorder {
   constructor(events) {
     this.events = events;
     this.seen = [];
+    this.byEvent = Object.fromEntries(EVENTS.map((event) => [event, []]));
+    this.byJob = new Map();
     this.looks = new Set();
     for (const event of EVENTS) {
-      events.on(event, (args, id) => {
-        this.seen.push({ event, at: Number(String(id).split('-')[0]), ...args });
-        this.looks.forEach((look) => look());
-      });
+      events.on(event, (args, id) => this.hear({ event, at: Number(String(id).split('-')[0]), ...args }));
     }
+  }
+
+  hear(said) {
+    this.seen.push(said);
+    this.byEvent[said.event].push(said);
+    if (!this.byJob.has(said.jobId)) this.byJob.set(said.jobId, []);
+    this.byJob.get(said.jobId).push(said);
+    this.looks.forEach((look) => look());
   }
 
   /** All events of one name, of one job if it is given. */
   of(event, jobId) {
-    return this.seen.filter((e) => e.event === event && (jobId === undefined || e.jobId === jobId));
+    if (jobId === undefined) return [...this.byEvent[event]];
+    return (this.byJob.get(jobId) ?? []).filter((said) => said.event === event);
   }
 
   /** Waits until `condition` holds; it is looked at after every event. */

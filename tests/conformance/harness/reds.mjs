@@ -14,8 +14,16 @@ const lacks = (what, ...rows) => ({
 
 export const REDS = [
   lacks('changeDelay', 'controls: changeDelay: forward, and back again'),
+  lacks(
+    'removeChildDependency',
+    'flows: children that are taken from their parent are waited for no longer',
+  ),
   lacks('removeDeduplicationKey', 'deduplication: an id that is freed by hand lets the next one in'),
-  lacks('waitUntilFinished', 'events: waitUntilFinished resolves with the value and rejects with the reason'),
+  lacks(
+    'waitUntilFinished',
+    'events: waitUntilFinished resolves with the value and rejects with the reason',
+    'events: waitUntilFinished of jobs that are not kept',
+  ),
   lacks(
     'getDependencies',
     'flows: dependencies can be counted and listed, before and after',
@@ -38,6 +46,13 @@ export const REDS = [
     says: /opts\.telemetry/,
     because: 'BullMQ for Python has no tracers',
     rows: ['metadata: trace context that a tracer of the client writes is kept'],
+  },
+  {
+    ...PYTHON,
+    worker: 'node',
+    says: /"tm":"trace-1"/,
+    because: 'BullMQ for Python does not read the trace context that BullMQ writes',
+    rows: ['schedulers: the template is on every job: options, data, telemetry'],
   },
   {
     ...PYTHON,

@@ -1,13 +1,11 @@
 // The kind `rehearse` for BullMQ's own worker: the same payload does the same as in roadie.
 
-export function rehearse(bench) {
-  const { UnrecoverableError, DelayedError, WaitingChildrenError } = bench.bullmq;
-
+export function rehearse(bench, { UnrecoverableError, DelayedError, WaitingChildrenError }) {
   /** Adds children and waits for them without holding a slot, as BullMQ's manual shows. */
-  async function waitFor(children, job, token) {
+  async function waitFor({ children, queue: name = 'rehearsals' }, job, token) {
     if (job.attemptsStarted > 1) return collected(bench, job);
-    const queue = await bench.queue('rehearsals');
-    const parent = { id: job.id, queue: queue.qualifiedName };
+    const queue = await bench.queue(name);
+    const parent = { id: job.id, queue: `${bench.prefix}:rehearsals` };
     for (const [i, data] of children.entries()) {
       const opts = { parent, jobId: `${job.id}-child-${i}`, ignoreDependencyOnFailure: true };
       await queue.add('rehearse', data, opts);
@@ -44,7 +42,7 @@ export function rehearse(bench) {
       case 'collect':
         return collected(bench, job);
       case 'children':
-        return waitFor(job.data.children, job, token);
+        return waitFor(job.data, job, token);
       case 'steps':
         for (let step = 1; step <= steps; step += 1) {
           await new Promise((resolve) => setTimeout(resolve, stepMs));

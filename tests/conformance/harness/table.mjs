@@ -1,6 +1,6 @@
 // The table at the end: one row a feature, one column a client, and below it why what is not green is not.
 
-const BY = { roadie: '', node: ', their own worker' };
+const BY = { roadie: '', node: ", BullMQ's worker" };
 const CLIENTS = { 5: 'npm 5', 6: 'npm 6', python: 'Python' };
 
 /** What became of a row with one client. */

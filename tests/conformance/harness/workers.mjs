@@ -1,6 +1,7 @@
-// The two workers that a case can run against: the roadie binary, and BullMQ's own.
+// The workers that a case can run against: the roadie binary, BullMQ's for Node, and the client's own.
 import { join } from 'node:path';
 import { Child } from './children.mjs';
+import { open } from './clients.mjs';
 import { rehearse } from './rehearse.mjs';
 
 /** A clean environment: a REDIS_URL or DATABASE_URL of the machine is not the test's. */
@@ -52,15 +53,23 @@ export async function startRoadie(bench, { queues, slots = 8, settings = {}, exi
   };
 }
 
-export async function startNode(bench, { queues, slots = 8, own = {} }) {
-  const options = { ...bench.options(), concurrency: slots, ...own };
+/** A worker of BullMQ, in this process or, for Python, in the client's. */
+async function startBullmq(client, bench, { queues, slots = 8, own = {} }) {
+  const { bullmq, connection } = open(client);
+  const { prefix, redis } = bench;
+  const options = { connection: connection(redis), prefix, name: 'theirs', concurrency: slots, ...own };
   const ran = new Set();
-  const play = rehearse(bench);
+  const play = rehearse(bench, bullmq);
   const process = (job, token) => play(job, token).finally(() => ran.add(job.id));
-  const workers = queues.map((queue) => new bench.bullmq.Worker(queue, process, options));
+  const workers = queues.map((queue) => new bullmq.Worker(queue, process, options));
   for (const worker of workers) worker.on('error', (error) => bench.note(`worker: ${error.message ?? error}`));
   await Promise.all(workers.map((worker) => worker.waitUntilReady()));
   return { ran, stop: () => Promise.all(workers.map((worker) => worker.close())) };
 }
 
-export const WORKERS = { roadie: startRoadie, node: startNode };
+/** By name; the reference for clients of other languages is the newest worker for Node. */
+export const WORKERS = {
+  roadie: startRoadie,
+  node: (bench, options) => startBullmq(bench.client === '5' ? '5' : '6', bench, options),
+  theirs: (bench, options) => startBullmq(bench.client, bench, options),
+};
