@@ -133,7 +133,13 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // Handlers have threads of their own; what is done here waits for Redis most of the time, and threads
+    // that hand it to each other cost more than they bring.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads((cores / 4).max(1))
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(command);
     // What still blocks a thread, such as a handler that never yields, must not hold the exit.
     runtime.shutdown_background();

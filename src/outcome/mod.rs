@@ -16,7 +16,7 @@ use std::sync::Arc;
 use roadie_jobs::Decision;
 use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt};
 
-use crate::observe::metrics;
+use crate::observe::{logs, metrics};
 use crate::queue::QueueError;
 use crate::queue::cancel::Wish;
 use crate::queue::transition::{Settled, Transition};
@@ -121,7 +121,15 @@ async fn insist<T, F: Future<Output = Result<T, QueueError>>>(
     operation: impl Fn() -> F,
 ) -> Option<T> {
     let lost = || attempt.cancel.reason() == Some(roadie_jobs::CancelReason::LeaseLost);
-    patiently(lost, operation).await.ok()
+    patiently(lost, operation)
+        .await
+        .inspect_err(|error| {
+            if !lost() {
+                let error = logs::error_line(error);
+                tracing::error!(error, "the queue cannot take this job back; its lease runs out");
+            }
+        })
+        .ok()
 }
 
 /// The attempts that failed, oldest first; lines that are not ours are skipped.

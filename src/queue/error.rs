@@ -151,6 +151,11 @@ impl QueueError {
             if matches!(**source, InvalidConfig(_) | Script { .. } | Serialization(_)))
     }
 
+    /// Whether waiting does not help: Redis answered, and did not understand or could not do it.
+    pub(crate) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Redis { .. } | Self::Script { .. } | Self::Closed { .. })
+    }
+
     /// Whether Redis refused because its memory is full: removing is still allowed.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::Full, .. })

@@ -1,6 +1,5 @@
 //! A job's hash, as BullMQ's clients write it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use redis::{FromRedisValue, ParsingError, Value as Reply};
@@ -23,18 +22,16 @@ pub struct Keep {
 /// One job as it is stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
-    fields: HashMap<String, String>,
+    /// A dozen: looking through them is quicker than hashing.
+    fields: Vec<(String, String)>,
     options: Value,
 }
 
 impl FromRedisValue for Record {
     fn from_redis_value(reply: Reply) -> Result<Self, ParsingError> {
-        let mut fields = HashMap::new();
-        for (name, value) in reply.into_map_iter().map_err(|_| "not a hash of a job")? {
-            // One that is not UTF-8 must not keep the job from being dealt with.
-            fields.insert(text(name), text(value));
-        }
-        Ok(Self::new(fields))
+        let pairs = reply.into_map_iter().map_err(|_| "not a hash of a job")?;
+        // One that is not UTF-8 must not keep the job from being dealt with.
+        Ok(Self::new(pairs.map(|(name, value)| (text(name), text(value))).collect()))
     }
 }
 
@@ -49,13 +46,18 @@ fn text(reply: Reply) -> String {
 }
 
 impl Record {
-    fn new(fields: HashMap<String, String>) -> Self {
-        let options = fields.get("opts").and_then(|text| serde_json::from_str(text).ok());
-        Self { fields, options: options.unwrap_or(Value::Null) }
+    fn new(fields: Vec<(String, String)>) -> Self {
+        let mut record = Self { fields, options: Value::Null };
+        record.options = serde_json::from_str(record.field("opts")).unwrap_or(Value::Null);
+        record
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 
     fn field(&self, name: &str) -> &str {
-        self.fields.get(name).map_or("", String::as_str)
+        self.get(name).unwrap_or_default()
     }
 
     fn number(&self, name: &str) -> u64 {
@@ -108,12 +110,12 @@ impl Record {
 
     /// Why it must fail instead of being run: it crashed too often, or a child of it failed.
     pub fn deferred_failure(&self) -> Option<&str> {
-        self.fields.get("defa").map(String::as_str)
+        self.get("defa")
     }
 
     /// The schedule that it is a firing of.
     pub fn schedule(&self) -> Option<&str> {
-        self.fields.get("rjk").map(String::as_str).filter(|id| !id.is_empty())
+        self.get("rjk").filter(|id| !id.is_empty())
     }
 
     /// What its producer wrote into `opts`.
@@ -211,7 +213,7 @@ mod tests {
     use serde_json::json;
 
     fn with(options: &Value) -> Record {
-        Record::new(HashMap::from([("opts".to_owned(), options.to_string())]))
+        Record::new(vec![("opts".to_owned(), options.to_string())])
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
 
     #[test]
     fn options_that_are_no_json_count_as_not_given() {
-        let record = Record::new(HashMap::from([("opts".to_owned(), "{".to_owned())]));
+        let record = Record::new(vec![("opts".to_owned(), "{".to_owned())]);
         assert_eq!(record.retry_options(), RetryOptions::default());
     }
 }

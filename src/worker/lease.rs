@@ -1,6 +1,5 @@
 //! Keeps a running job's lease alive. A lost lease stops the job: somebody else may run it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use roadie_jobs::{Cancel, CancelReason};
@@ -14,17 +13,9 @@ const RENEWALS: u32 = 3;
 /// Renews until the lease is lost. Dropped when the job is settled.
 ///
 /// While Redis does not answer nobody else can take the job either, so only its answer counts.
-pub(crate) async fn keep(
-    reserved: Arc<Reserved>,
-    port: Arc<Port>,
-    cancel: Cancel,
-    lease: Duration,
-) {
-    let mut ticks = tokio::time::interval(lease / RENEWALS);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    ticks.tick().await;
+pub(crate) async fn keep(reserved: &Reserved, port: &Port, cancel: &Cancel, lease: Duration) {
     loop {
-        ticks.tick().await;
+        tokio::time::sleep(lease / RENEWALS).await;
         match reserved.extend(lease).await {
             Ok(true) => {}
             Ok(false) => {

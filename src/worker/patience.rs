@@ -7,18 +7,23 @@ use crate::queue::QueueError;
 /// Pause between tries while Redis does not answer.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// An error that lasts is tried again all the same, for what it may not have told.
+const LASTING_TRIES: u32 = 3;
+
 /// Repeats an operation until it succeeds, until it cannot succeed, or until `gives_up` says that it
 /// has no point any more, e.g. because the lease was lost meanwhile.
 pub(crate) async fn patiently<T, F: Future<Output = Result<T, QueueError>>>(
     gives_up: impl Fn() -> bool,
     operation: impl Fn() -> F,
 ) -> Result<T, QueueError> {
+    let mut lasting = 0;
     loop {
         let error = match operation().await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if error.is_final() || gives_up() {
+        lasting = if error.is_lasting() { lasting + 1 } else { 0 };
+        if error.is_final() || gives_up() || lasting >= LASTING_TRIES {
             return Err(error);
         }
         tracing::debug!(%error, "Redis did not answer; trying again");

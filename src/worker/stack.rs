@@ -36,17 +36,20 @@ pub(crate) async fn trace(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
 }
 
 /// The lease is renewed until the job is settled.
-pub(crate) async fn hold_lease(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
+pub(crate) async fn hold_lease(attempt: Arc<Attempt>, mut rest: Inner) -> Outcome {
     let keeper = lease::keep(
-        Arc::clone(&attempt.reserved),
-        Arc::clone(&attempt.port),
-        attempt.cancel.clone(),
+        &attempt.reserved,
+        &attempt.port,
+        &attempt.cancel,
         attempt.engine.config.worker.lease,
     );
-    let keeper = attempt.engine.control.spawn(keeper);
-    let outcome = rest.await;
-    keeper.abort();
-    outcome
+    // In this very task: most jobs end before it has anything to do.
+    tokio::select! {
+        biased;
+        outcome = &mut rest => return outcome,
+        () = keeper => {}
+    }
+    rest.await
 }
 
 /// The outcome becomes a transition.

@@ -66,7 +66,8 @@ local function add_suppressed(id)
   local number = call("INCR", base .. ":id")
   local new_id = job[8] or tostring(number)
   local key = base .. ":" .. new_id
-  local opts = cjson.decode(job[3])
+  local readable, opts = pcall(cjson.decode, job[3] or "")
+  opts = readable and type(opts) == "table" and opts or {}
   local dedup = opts["de"] or {}
   local lifetime = not dedup["keepLastIfActive"] and tonumber(dedup["ttl"]) or 0
   if lifetime > 0 then
@@ -131,13 +132,15 @@ local function settle(id, token, state, value, count, age, attempts)
   if completed and call("EXISTS", key .. ":dependencies", key .. ":unsuccessful") > 0 then
     return call("ZCARD", key .. ":unsuccessful") > 0 and "failed children" or "children"
   end
-  let_go(base, id)
+  -- All that may fail comes before the first change: nothing is undone.
   local job = call("HMGET", key, "parent", "deid")
+  local readable, parent = pcall(cjson.decode, job[1] or "")
+  let_go(base, id)
   if job[2] then
     end_deduplication(job[2], id)
   end
-  if job[1] then
-    tell_parent(cjson.decode(job[1]), key, completed, value)
+  if readable and type(parent) == "table" and parent["queueKey"] and parent["id"] then
+    tell_parent(parent, key, completed, value)
   end
   local made = call("HINCRBY", key, "atm", 1)
   local field = completed and "returnvalue" or "failedReason"
