@@ -145,8 +145,13 @@ pub struct JobContext {
 
 impl JobContext {
     /// Built by the engine for one attempt.
-    pub fn new(info: JobInfo, effects: Effects, cancel: Cancel, port: Arc<dyn JobPort>) -> Self {
-        Self { info: Arc::new(info), effects, cancel, port }
+    pub fn new(
+        info: Arc<JobInfo>,
+        effects: Effects,
+        cancel: Cancel,
+        port: Arc<dyn JobPort>,
+    ) -> Self {
+        Self { info, effects, cancel, port }
     }
 
     /// Who is running.

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use roadie_jobs::Registry;
 use roadie_jobs::effects::catalogue::{CatalogueError, DeadReason};
@@ -22,7 +25,6 @@ use crate::queue::apalis::{self, Moved};
 use crate::queue::finished::Ended;
 use crate::queue::{QueueError, STATES};
 use crate::worker::Engine;
-use crate::worker::attempt::Attempt;
 use crate::worker::moving::Verdict;
 
 const STARTED: &str = "roadie_jobs_started_total";
@@ -195,49 +197,81 @@ pub(crate) fn intake_failed(intake: &str) {
     counter!(INTAKE_FAILURES, "intake" => intake.to_owned()).increment(1);
 }
 
-/// A job is in hand until the answer is dropped.
-pub(crate) fn job_started(queue: &str, kind: &'static str) -> InHand {
-    counter!(STARTED, "queue" => queue.to_owned(), "kind" => kind).increment(1);
-    let active = gauge!(ACTIVE, "queue" => queue.to_owned());
-    active.increment(1.0);
-    InHand(active)
+/// The metrics of one kind in one queue: looked up once, not for every job.
+pub(crate) struct JobMetrics {
+    started: Counter,
+    active: Gauge,
+    wait: Histogram,
+    run: Histogram,
+    /// In the order of [`Label::ALL`].
+    finished: [Counter; Label::ALL.len()],
+    completed: Counter,
+    failed: Counter,
+    stale: Counter,
 }
 
-/// See [`job_started`].
-pub(crate) struct InHand(metrics::Gauge);
+impl std::fmt::Debug for JobMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobMetrics").finish_non_exhaustive()
+    }
+}
 
-impl Drop for InHand {
+impl JobMetrics {
+    pub(crate) fn new(queue: &str, kind: &'static str) -> Self {
+        let queue = || queue.to_owned();
+        Self {
+            started: counter!(STARTED, "queue" => queue(), "kind" => kind),
+            active: gauge!(ACTIVE, "queue" => queue()),
+            wait: histogram!(WAIT, "queue" => queue()),
+            run: histogram!(RUN, "kind" => kind),
+            finished: Label::ALL.map(|label| {
+                counter!(FINISHED, "queue" => queue(), "kind" => kind, "outcome" => label.name())
+            }),
+            completed: counter!(BULLMQ_COMPLETED, "queue" => queue()),
+            failed: counter!(BULLMQ_FAILED, "queue" => queue()),
+            stale: counter!(STALE, "queue" => queue()),
+        }
+    }
+
+    /// A job is in hand until the answer is dropped.
+    pub(crate) fn started(&self) -> InHand<'_> {
+        self.started.increment(1);
+        self.active.increment(1.0);
+        InHand(&self.active)
+    }
+
+    /// A handler is about to start, so long after the job was due.
+    pub(crate) fn waited(&self, time: Duration) {
+        self.wait.record(time.as_secs_f64());
+    }
+
+    /// A handler has ended.
+    pub(crate) fn ran(&self, time: Duration) {
+        self.run.record(time.as_secs_f64());
+    }
+
+    /// An attempt has ended.
+    pub(crate) fn finished(&self, label: Label) {
+        match label {
+            Label::Completed => self.completed.increment(1),
+            Label::Dead => self.failed.increment(1),
+            Label::Lost => self.stale.increment(1),
+            Label::Retried | Label::Postponed | Label::Released | Label::Awaiting => {}
+        }
+        let known = Label::ALL.iter().zip(&self.finished).find(|(known, _)| **known == label);
+        if let Some((_, counter)) = known {
+            counter.increment(1);
+        }
+    }
+}
+
+/// See [`JobMetrics::started`].
+pub(crate) struct InHand<'a>(&'a Gauge);
+
+impl Drop for InHand<'_> {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
-}
-
-/// A handler is about to start.
-pub(crate) fn job_waited(attempt: &Attempt) {
-    if attempt.info.attempt > 1 {
-        // BullMQ keeps only when it was added and its last delay, which tells nothing of a retry.
-        return;
-    }
-    let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
-    let waited = Duration::from_millis(now.saturating_sub(attempt.reserved.due_at()));
-    histogram!(WAIT, "queue" => attempt.info.queue.clone()).record(waited.as_secs_f64());
-}
-
-/// A handler has ended.
-pub(crate) fn job_ran(kind: &'static str, elapsed: Duration) {
-    histogram!(RUN, "kind" => kind).record(elapsed.as_secs_f64());
-}
-
-/// An attempt has ended.
-pub(crate) fn job_finished(queue: &str, kind: &'static str, label: Label) {
-    let queue = queue.to_owned();
-    match label {
-        Label::Completed => counter!(BULLMQ_COMPLETED, "queue" => queue.clone()).increment(1),
-        Label::Dead => counter!(BULLMQ_FAILED, "queue" => queue.clone()).increment(1),
-        Label::Lost => stale_result(&queue),
-        Label::Retried | Label::Postponed | Label::Released | Label::Awaiting => {}
-    }
-    counter!(FINISHED, "queue" => queue, "kind" => kind, "outcome" => label.name()).increment(1);
 }
 
 /// Jobs lost their leases: they wait again, or will be given up.
@@ -262,7 +296,7 @@ pub(crate) fn retention_removed(queue: &str, state: &'static str, reason: &'stat
     removed(queue, state, reason).increment(jobs);
 }
 
-fn removed(queue: &str, state: &'static str, reason: &'static str) -> metrics::Counter {
+fn removed(queue: &str, state: &'static str, reason: &'static str) -> Counter {
     counter!(REMOVED, "queue" => queue.to_owned(), "state" => state, "reason" => reason)
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use roadie_jobs::Decision;
 use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt};
 
-use crate::observe::{logs, metrics};
+use crate::observe::logs;
 use crate::queue::QueueError;
 use crate::queue::cancel::Wish;
 use crate::queue::transition::{Settled, Transition};
@@ -42,8 +42,9 @@ pub(crate) async fn settle(attempt: &Arc<Attempt>, outcome: Outcome) {
     if settled == Settled::Done {
         attempt.engine.moving.prove(attempt.reserved.queue(), attempt.port.pulse.age());
     }
-    if !attempt.is_canary() {
-        metrics::job_finished(attempt.reserved.queue(), attempt.kind_label(), label);
+    // A canary has none, and nothing to say.
+    if let Some(metrics) = &attempt.metrics {
+        metrics.finished(label);
         log(&decided, label);
     }
 }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use apalis_core::error::BoxDynError;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Map};
 use tower::{Layer, Service};
 
 use super::attempt::Attempt;
@@ -53,7 +53,8 @@ where
 {
     type Response = Outcome;
     type Error = BoxDynError;
-    type Future = BoxFuture<'static, Result<Outcome, BoxDynError>>;
+    // Not boxed: the next layer out does that.
+    type Future = Map<R, fn(Outcome) -> Result<Outcome, BoxDynError>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
@@ -66,6 +67,6 @@ where
             // apalis itself gave up on the task; the job is not to blame, but must not be lost.
             Err(error) => Outcome::Panicked(error.into().to_string()),
         });
-        (self.wrap)(attempt, rest.boxed()).map(Ok).boxed()
+        (self.wrap)(attempt, rest.boxed()).map(Ok)
     }
 }

@@ -1,5 +1,6 @@
 //! One attempt: a reserved job with all that the stack around the handler shares.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::time::Instant;
 use super::Engine;
 use super::port::Port;
 use super::trace_context;
+use crate::observe::metrics::JobMetrics;
 use crate::queue::is_canary;
 use crate::queue::reserved::Reserved;
 
@@ -22,17 +24,22 @@ pub(crate) struct Attempt {
     /// Its handler; none: the kind is unknown here.
     pub(crate) entry: Option<Entry>,
     /// Who is running.
-    pub(crate) info: JobInfo,
+    pub(crate) info: Arc<JobInfo>,
     /// Asks it to stop.
     pub(crate) cancel: Cancel,
     /// What the engine does for it.
     pub(crate) port: Arc<Port>,
     /// What all attempts share.
     pub(crate) engine: Arc<Engine>,
+    /// What is counted of it; of this worker's own probe, nothing.
+    pub(crate) metrics: Option<Arc<JobMetrics>>,
 }
 
+/// The metrics of a queue's kinds.
+pub(super) type KnownMetrics = HashMap<&'static str, Arc<JobMetrics>>;
+
 impl Attempt {
-    pub(super) fn new(reserved: Reserved, engine: Arc<Engine>) -> Self {
+    pub(super) fn new(reserved: Reserved, engine: Arc<Engine>, known: &mut KnownMetrics) -> Self {
         let reserved = Arc::new(reserved);
         let entry = engine.registry.get(reserved.kind()).cloned();
         let cancel = Cancel::default();
@@ -48,12 +55,13 @@ impl Attempt {
                 .unwrap_or_else(|| engine.config.attempts(reserved.kind(), declared)),
             trace: reserved.telemetry().and_then(trace_context::traceparent),
         };
-        Self { reserved, entry, info, cancel, port, engine }
-    }
-
-    /// A label for metrics: the kind, or `unknown`, so that producers cannot make up labels.
-    pub(crate) fn kind_label(&self) -> &'static str {
-        self.entry.as_ref().map_or("unknown", |entry| entry.kind)
+        // Producers cannot make up labels.
+        let label = entry.as_ref().map_or("unknown", |entry| entry.kind);
+        let metrics = (!is_canary(&info.id)).then(|| {
+            let metrics = || Arc::new(JobMetrics::new(&info.queue, label));
+            Arc::clone(known.entry(label).or_insert_with(metrics))
+        });
+        Self { reserved, entry, info: Arc::new(info), cancel, port, engine, metrics }
     }
 
     /// Whether it is this worker's own probe.

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower::layer::util::Identity;
 
 use super::Engine;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, KnownMetrics};
 use crate::queue::reserved::Reserved;
 
 /// What an apalis worker of ours runs.
@@ -28,11 +28,12 @@ pub(crate) type AttemptTask = Task<Arc<Attempt>>;
 pub(crate) struct QueueBackend {
     jobs: mpsc::UnboundedReceiver<Reserved>,
     engine: Arc<Engine>,
+    metrics: KnownMetrics,
 }
 
 impl QueueBackend {
     pub(super) fn new(jobs: mpsc::UnboundedReceiver<Reserved>, engine: Arc<Engine>) -> Self {
-        Self { jobs, engine }
+        Self { jobs, engine, metrics: KnownMetrics::new() }
     }
 }
 
@@ -58,7 +59,8 @@ impl Backend for QueueBackend {
                 // The lease token, not the job id: a recovered job may come back to a process
                 // that still runs its earlier attempt.
                 let id = TaskId::from_string(reserved.token());
-                let attempt = Attempt::new(reserved, Arc::clone(&self.engine));
+                let engine = Arc::clone(&self.engine);
+                let attempt = Attempt::new(reserved, engine, &mut self.metrics);
                 Ok(TaskBuilder::new(Arc::new(attempt)).task_id(id).build())
             })
         })

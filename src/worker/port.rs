@@ -1,6 +1,6 @@
 //! What the engine does for a running job: progress, checkpoints, claims, follow-ups.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -33,11 +33,25 @@ pub(crate) struct Port {
     control: Handle,
     claim_lifetime: Duration,
     claims: Mutex<Vec<String>>,
-    latest: watch::Sender<Option<Progress>>,
-    reporter: Mutex<Option<JoinHandle<()>>>,
-    done: CancellationToken,
+    reporting: Mutex<Reporting>,
     /// When the job last gave a sign of life.
     pub(crate) pulse: Arc<Pulse>,
+}
+
+/// Most jobs report nothing, and need nothing for it.
+#[derive(Default)]
+enum Reporting {
+    #[default]
+    Nothing,
+    Going(Reporter),
+    Over,
+}
+
+/// Publishes progress beside the handler.
+struct Reporter {
+    latest: watch::Sender<Progress>,
+    done: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl std::fmt::Debug for Port {
@@ -54,9 +68,7 @@ impl Port {
             control: engine.control.clone(),
             claim_lifetime: engine.config.worker.lease * CLAIM_LEASES,
             claims: Mutex::default(),
-            latest: watch::Sender::new(None),
-            reporter: Mutex::default(),
-            done: CancellationToken::new(),
+            reporting: Mutex::default(),
             pulse: Arc::default(),
         }
     }
@@ -72,23 +84,28 @@ impl Port {
     /// Publishes the last progress and gives back what the job has claimed. Of a job that somebody else
     /// holds by now, nothing: progress and claims are that attempt's.
     pub(crate) async fn finish(&self) {
-        let reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if self.cancel.reason() == Some(CancelReason::LeaseLost) {
-            if let Some(reporter) = reporter {
-                reporter.abort();
+        let reporting = std::mem::replace(&mut *self.reporting(), Reporting::Over);
+        let lost = self.cancel.reason() == Some(CancelReason::LeaseLost);
+        if let Reporting::Going(reporter) = reporting {
+            if lost {
+                reporter.task.abort();
             }
-            return;
-        }
-        self.done.cancel();
-        if let Some(reporter) = reporter {
+            reporter.done.cancel();
             // It ends by itself; a panic in it would only lose progress.
-            let _ = reporter.await;
+            let _ = reporter.task.await;
+        }
+        if lost {
+            return;
         }
         for name in self.claimed() {
             if let Err(error) = self.reserved.queues().unclaim(&name, &self.holder()).await {
                 tracing::debug!(%error, name, "claim not given back; it runs out by itself");
             }
         }
+    }
+
+    fn reporting(&self) -> MutexGuard<'_, Reporting> {
+        self.reporting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn claimed(&self) -> Vec<String> {
@@ -127,7 +144,7 @@ impl Port {
 async fn report(
     reserved: Arc<Reserved>,
     cancel: Cancel,
-    mut latest: watch::Receiver<Option<Progress>>,
+    mut latest: watch::Receiver<Progress>,
     done: CancellationToken,
 ) {
     loop {
@@ -136,7 +153,7 @@ async fn report(
             changed = latest.changed() => if changed.is_err() { return },
             () = done.cancelled() => return,
         }
-        let Some(progress) = latest.borrow_and_update().clone() else { continue };
+        let progress = latest.borrow_and_update().clone();
         let publish = || reserved.publish(&progress.value, progress.mirror.as_ref());
         // The last one always arrives; of the others, the next one makes up for a lost one.
         let skips = || !done.is_cancelled() || cancel.reason() == Some(CancelReason::LeaseLost);
@@ -160,14 +177,19 @@ async fn report(
 impl JobPort for Port {
     fn report(&self, progress: Progress) {
         self.pulse.beat();
-        self.latest.send_replace(Some(progress));
-        let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
-        if reporter.is_none() {
-            let mut latest = self.latest.subscribe();
-            latest.mark_changed();
-            let (reserved, cancel) = (Arc::clone(&self.reserved), self.cancel.clone());
-            let task = report(reserved, cancel, latest, self.done.clone());
-            *reporter = Some(self.control.spawn(task));
+        let mut reporting = self.reporting();
+        match &*reporting {
+            Reporting::Going(reporter) => drop(reporter.latest.send_replace(progress)),
+            Reporting::Nothing => {
+                let (latest, mut first) = watch::channel(progress);
+                first.mark_changed();
+                let done = CancellationToken::new();
+                let (reserved, cancel) = (Arc::clone(&self.reserved), self.cancel.clone());
+                let task = self.control.spawn(report(reserved, cancel, first, done.clone()));
+                *reporting = Reporting::Going(Reporter { latest, done, task });
+            }
+            // A handler that goes on although nobody waits for it any more.
+            Reporting::Over => {}
         }
     }
 

@@ -15,7 +15,6 @@ use super::around::Inner;
 use super::attempt::Attempt;
 use super::patience::patiently;
 use super::{cancels, lease, panics, trace_context};
-use crate::observe::metrics;
 use crate::outcome::{self, Outcome};
 
 /// The span that everything said about this attempt belongs to.
@@ -54,8 +53,7 @@ pub(crate) async fn hold_lease(attempt: Arc<Attempt>, mut rest: Inner) -> Outcom
 
 /// The outcome becomes a transition.
 pub(crate) async fn settle(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
-    let _running = (!attempt.is_canary())
-        .then(|| metrics::job_started(attempt.reserved.queue(), attempt.kind_label()));
+    let _running = attempt.metrics.as_ref().map(|metrics| metrics.started());
     let _sign = attempt.engine.moving.running(attempt.reserved.queue(), attempt.is_canary());
     let outcome = rest.await;
     attempt.port.finish().await;
@@ -116,7 +114,13 @@ pub(crate) async fn admit(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
         }
         slot = attempt.engine.slots.take(attempt.class()) => slot,
     };
-    metrics::job_waited(&attempt);
+    if let Some(metrics) = &attempt.metrics
+        // BullMQ keeps only when it was added and its last delay, which tells nothing of a retry.
+        && attempt.info.attempt == 1
+    {
+        let now = u64::try_from(attempt.engine.effects.clock.now_ms()).unwrap_or(0);
+        metrics.waited(Duration::from_millis(now.saturating_sub(attempt.reserved.due_at())));
+    }
     rest.await
 }
 
@@ -134,7 +138,9 @@ pub(crate) async fn deadline(attempt: Arc<Attempt>, rest: Inner) -> Outcome {
             }
         },
     };
-    metrics::job_ran(attempt.kind_label(), started.elapsed());
+    if let Some(metrics) = &attempt.metrics {
+        metrics.ran(started.elapsed());
+    }
     outcome
 }
 
@@ -171,7 +177,7 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         )));
     };
     let cx = JobContext::new(
-        attempt.info.clone(),
+        Arc::clone(&attempt.info),
         attempt.engine.effects.clone(),
         attempt.cancel.clone(),
         Arc::clone(&attempt.port) as Arc<dyn roadie_jobs::JobPort>,
