@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::decide::{cutoff, due, excess, relief, too_old};
@@ -23,8 +24,9 @@ use crate::queue::finished::{Ended, Finished, Memory, Removed, Weight};
 use crate::queue::{QueueError, Queues};
 use crate::worker::Engine;
 
-/// A claim outlives this many rounds.
+/// A claim outlives this many rounds, and this time.
 const CLAIMED_ROUNDS: u32 = 3;
+const CLAIMED_FOR: Duration = Duration::from_secs(5);
 /// A queue that nobody has served for this long is left out of the common budget.
 const SERVED_WITHIN_MS: i64 = 24 * 60 * 60 * 1000;
 /// How often trouble is mentioned.
@@ -97,7 +99,8 @@ impl Rounds {
 
     async fn claimed(&self, name: &str) -> Result<bool, QueueError> {
         let Engine { config, queues, name: own, .. } = &*self.engine;
-        match queues.claim(name, own, config.retention.every * CLAIMED_ROUNDS).await {
+        let lifetime = CLAIMED_FOR.max(config.retention.every * CLAIMED_ROUNDS);
+        match queues.claim(name, own, lifetime).await {
             Ok(holder) => Ok(holder == *own),
             Err(error) if error.is_full() => Ok(true),
             Err(error) => Err(error),
@@ -128,7 +131,7 @@ impl Rounds {
             // In order, so that those that are too old come first.
             let old = jobs.partition_point(|(_, at)| at.parse().is_ok_and(|at: i64| at <= before));
             for (jobs, reason) in [(&jobs[..old], "age"), (&jobs[old..], "count")] {
-                let removed = walk.remove(jobs, u64::MAX).await?;
+                let removed = walk.remove(jobs, None).await?;
                 self.count(queue, ended, reason, removed);
             }
         }
@@ -185,7 +188,7 @@ impl Rounds {
                         && let Some(jobs) = walk.next().await?
                         && let Some(jobs) = self.buried(queue, ended, jobs).await
                     {
-                        let removed = walk.remove(&jobs, wanted).await?;
+                        let removed = walk.remove(&jobs, Some(wanted)).await?;
                         self.count(queue, ended, "bytes", removed);
                         wanted = wanted.saturating_sub(removed.bytes);
                     }
@@ -236,15 +239,14 @@ impl Rounds {
     /// One line a round.
     fn log(&mut self) {
         let mut line = String::new();
-        let mut bytes = 0;
-        for ((queue, state, reason), removed) in std::mem::take(&mut self.tally) {
+        for ((queue, state, reason), Removed { jobs, bytes }) in std::mem::take(&mut self.tally) {
             let comma = if line.is_empty() { "" } else { ", " };
-            write!(line, "{comma}{} {state} of {queue} ({reason})", removed.jobs)
+            let weighed = if bytes > 0 { format!(": {}", ByteSize(bytes)) } else { String::new() };
+            write!(line, "{comma}{jobs} {state} of {queue} ({reason}{weighed})")
                 .expect("writing to a String cannot fail");
-            bytes += removed.bytes;
         }
         if !line.is_empty() {
-            tracing::info!(jobs = line, bytes, "finished jobs removed");
+            tracing::info!(jobs = line, "finished jobs removed");
         }
     }
 

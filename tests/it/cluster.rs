@@ -93,3 +93,21 @@ async fn a_prefix_without_a_hash_tag_is_refused() {
     assert_eq!(said.code, 64, "{said:?}");
     assert!(said.err.contains("redis.prefix must hold a hash tag, such as \"{bull}\""), "{said:?}");
 }
+
+#[tokio::test]
+async fn schedules_and_retention_are_looked_after_in_a_cluster() {
+    let (stage, _cluster) = need!(stage().await);
+    let stage = stage
+        .set("schedules.tick.kind", "rehearse")
+        .set("schedules.tick.payload", r#"{"act":"return"}"#)
+        .set("schedules.tick.every", "200ms")
+        .set("retention.every", "300ms")
+        .set("retention.completed", 2)
+        .set("retention.max_bytes", "1GB");
+    let process = Process::serving(&stage).await;
+    process.logged("finished jobs removed").await;
+    assert!(!process.log().contains("WARN"), "{}", process.log());
+    let (status, body) = super::support::http::get(process.http(), "/readyz").await;
+    assert_eq!(status, 200, "{body}");
+    process.kill().await;
+}

@@ -54,15 +54,15 @@ impl<'a> Walk<'a> {
         Ok(Some(page.jobs))
     }
 
-    /// Removes jobs, until `enough` bytes are free.
+    /// Removes jobs, all or until `enough` bytes are free.
     pub(super) async fn remove(
         &mut self,
         mut jobs: &[Finished],
-        enough: u64,
+        enough: Option<u64>,
     ) -> Result<Removed, QueueError> {
         let mut sum = Removed::default();
-        while !jobs.is_empty() && sum.bytes < enough {
-            let left = enough - sum.bytes;
+        while !jobs.is_empty() && enough.is_none_or(|enough| sum.bytes < enough) {
+            let left = enough.map(|enough| enough - sum.bytes);
             let removing = self.queues.remove_finished(self.queue, self.ended, jobs, left);
             let (looked, removed) = gently(removing).await?;
             sum.jobs += removed.jobs;
