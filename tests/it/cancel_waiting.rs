@@ -52,7 +52,9 @@ async fn a_job_that_waits_ends_at_once_and_nobody_need_work() {
         assert_eq!(stage.letter(id).await.attempts, 0);
         assert_eq!(operator.cancel(QUEUE, id).await, Cancelled::Already("failed"));
     }
-    assert_eq!(operator.cancel(QUEUE, "99").await, Cancelled::Missing);
+    for missing in ["99", "meta", "wait", "events", ""] {
+        assert_eq!(operator.cancel(QUEUE, missing).await, Cancelled::Missing, "{missing}");
+    }
     assert_eq!(operator.wishes(&stage).await, BTreeMap::new());
 }
 

@@ -185,7 +185,7 @@ async fn hostile_requests_are_told_what_is_wrong_with_them() {
     ] {
         send(Call::get(&job_path("rehearsals", id))).await.problem(404);
     }
-    for path in ["/api/v1/queues", "/api/v1/nothing"] {
+    for path in ["/api/v1/queues/rehearsals/nothing", "/api/v1/nothing"] {
         send(Call::get(path)).await.problem(404);
     }
     for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {

@@ -28,6 +28,7 @@ mod http_cancel;
 mod http_events;
 mod http_idempotency;
 mod http_jobs;
+mod http_queues;
 mod intake_apalis;
 mod intake_backlog;
 mod isolation;

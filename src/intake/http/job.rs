@@ -107,7 +107,7 @@ pub(super) fn no_such_job(queue: &str, id: &str) -> Problem {
 }
 
 /// A time as JSON has it.
-fn moment(ms: u64) -> Option<String> {
+pub(super) fn moment(ms: u64) -> Option<String> {
     let time = DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)?;
     Some(time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }

@@ -3,6 +3,7 @@
 //! - [`guard`]: who may; [`problem`]: how it is told that something is wrong;
 //! - [`body`], [`request`]: what is sent; [`enqueue`], [`idempotency`]: adding it;
 //! - [`job`]: looking at a job; [`events`]: following it; [`cancel`]: cancelling it;
+//! - [`queues`]: looking at queues, pausing them;
 //! - [`openapi`]: all of it described.
 
 mod body;
@@ -14,6 +15,7 @@ mod idempotency;
 mod job;
 mod openapi;
 mod problem;
+mod queues;
 mod request;
 
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +67,9 @@ pub(crate) fn router(engine: Arc<Engine>, stop: CancellationToken) -> serde_json
     };
     let routes = Router::new()
         .route("/openapi.json", get(openapi::show))
+        .route("/queues", get(queues::list))
+        .route("/queues/{queue}", get(queues::show))
+        .route("/queues/{queue}/pause", put(queues::pause).delete(queues::resume))
         .route("/queues/{queue}/jobs", post(enqueue::enqueue))
         .route("/queues/{queue}/jobs/{id}", get(job::show).delete(cancel::cancel))
         .route("/queues/{queue}/jobs/{id}/events", get(events::follow))

@@ -14,6 +14,7 @@ use super::cancel::Cancelling;
 use super::enqueue::{Results, Taken};
 use super::job::Job;
 use super::problem::Document;
+use super::queues::{PauseRequest, QueueList};
 use super::request::JobRequest;
 
 /// The description of an API that knows these kinds.
@@ -59,6 +60,8 @@ fn schemas() -> Map<String, Value> {
     generator.subschema_for::<Results>();
     generator.subschema_for::<Job>();
     generator.subschema_for::<Cancelling>();
+    generator.subschema_for::<QueueList>();
+    generator.subschema_for::<PauseRequest>();
     generator.subschema_for::<Document>();
     let definitions = generator.take_definitions(true).into_iter().map(|(name, value)| {
         let bounded = schemars::Schema::try_from(value).map(|mut schema| {

@@ -41,9 +41,11 @@ pub(super) enum What {
     KeyInUse,
     /// The job has ended, so it cannot be cancelled.
     Ended,
+    /// The queue is paused by others.
+    NotOwner,
     TooLarge,
     MediaType,
-    /// A job that cannot be taken.
+    /// A job or a pause that cannot be taken.
     Invalid,
     /// The key belongs to another request.
     KeyReused,
@@ -70,13 +72,14 @@ impl What {
             Self::TooSlow => ("too-slow", StatusCode::REQUEST_TIMEOUT, "Too slow"),
             Self::KeyInUse => ("key-in-use", StatusCode::CONFLICT, "Request is running"),
             Self::Ended => ("already-ended", StatusCode::CONFLICT, "Job has ended"),
+            Self::NotOwner => ("not-the-owner", StatusCode::CONFLICT, "Paused by others"),
             Self::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "Too large"),
             Self::MediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Unsupported media type",
             ),
-            Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "Invalid job"),
+            Self::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "Invalid"),
             Self::KeyReused => ("key-reused", StatusCode::UNPROCESSABLE_ENTITY, "Key is taken"),
             Self::Internal => {
                 ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong")

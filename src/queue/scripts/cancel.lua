@@ -11,8 +11,10 @@ local wishes, key, name = KEYS[1], base .. ":" .. id, ARGV[2] .. ":" .. id
 local FIELD = "roadie:cancel"
 -- Nobody may be left to forget them.
 local DAY_MS = 86400000
+-- Other keys of a queue look like a job's.
+local there = call("TYPE", key)["ok"] == "hash" and call("HEXISTS", key, "data") == 1 and not is_canary(id)
 local open = call("HGET", wishes, name)
-local own = call("HGET", key, FIELD)
+local own = there and call("HGET", key, FIELD)
 local first = open and open == own and open or false
 
 local function forget()
@@ -24,7 +26,7 @@ local function forget()
   end
 end
 
-local state = call("EXISTS", key) == 0 and "missing"
+local state = not there and "missing"
   or call("ZSCORE", base .. ":completed", id) and "completed"
   or call("ZSCORE", base .. ":failed", id) and "failed"
 if state then
