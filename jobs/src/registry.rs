@@ -247,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn variants_are_told_by_their_names() {
+        let registry = crate::registry();
+        let entry = registry.get("rehearse").unwrap();
+        for act in ["0", "null", "\"dance\""] {
+            let payload = serde_json::from_str(&format!("{{\"act\":{act}}}")).unwrap();
+            entry.check(&payload).unwrap_err();
+        }
+    }
+
+    #[test]
     fn two_handlers_for_one_kind_are_refused() {
         let registry = Registry::default().with::<Greet>().with::<Greet>();
         assert_eq!(registry.verify(), Err(RegistryError::Twice("greet")));

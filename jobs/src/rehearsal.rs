@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use schemars::{JsonSchema, Schema};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::context::{ChildFailure, FollowUp, JobContext, Progress};
@@ -21,7 +22,7 @@ use crate::schema::describe;
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("examples" = [{ "act": "return", "value": "encore" }]))]
 pub(crate) struct Rehearse {
-    #[serde(flatten)]
+    #[serde(flatten, deserialize_with = "by_name")]
     act: Act,
     /// Attempts that fail before the act is played.
     #[serde(default)]
@@ -32,6 +33,15 @@ pub(crate) struct Rehearse {
     /// Whether each run begins with a line in the job's log: who, when, which attempt.
     #[serde(default)]
     trace: bool,
+}
+
+/// Serde would take a number for the variant of that place.
+fn by_name<'de, D: Deserializer<'de>>(payload: D) -> Result<Act, D::Error> {
+    let payload = Value::deserialize(payload)?;
+    match payload.get("act") {
+        Some(act) if !act.is_string() => Err(D::Error::custom("field `act`: expected a name")),
+        _ => Act::deserialize(payload).map_err(D::Error::custom),
+    }
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

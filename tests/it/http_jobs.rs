@@ -85,6 +85,7 @@ async fn jobs_of_a_batch_stand_for_themselves_and_keep_their_order() {
     jobs[999] = json!({ "kind": "play", "payload": call(&part, 999), "jobId": "7" });
     let answer = Call::post(PLAYS, &json!({ "jobs": jobs })).send(worker.http).await;
     assert_eq!(answer.status, 207, "{answer:?}");
+    assert_eq!(answer.json()["refused"], 3);
     let results = answer.json()["results"].as_array().unwrap().clone();
     assert_eq!(results.len(), 1_000);
     let refused: Vec<usize> =

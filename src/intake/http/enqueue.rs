@@ -53,6 +53,8 @@ pub(super) struct Taken {
 /// What became of the jobs of a batch.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Results {
+    /// How many jobs were refused.
+    refused: usize,
     /// In the order of the jobs.
     results: Vec<Outcome>,
 }
@@ -211,18 +213,12 @@ fn summed_up(results: Vec<Result<Taken, Problem>>) -> Result<Answer, Problem> {
     if refused == results.len() {
         return Err(Problem::together(results.into_iter().filter_map(Result::err)));
     }
-    let added = |result: &Result<Taken, _>| matches!(result, Ok(Taken { outcome: How::Added, .. }));
-    let status = match refused {
-        0 if results.iter().any(added) => 201,
-        0 => 200,
-        _ => 207,
-    };
     let results = results.into_iter().map(|result| match result {
         Ok(taken) => Outcome::Taken(taken),
         Err(problem) => Outcome::Refused { problem: problem.document(None) },
     });
-    let body = serde_json::json!(Results { results: results.collect() });
-    Ok(Answer { status, location: None, body })
+    let body = serde_json::json!(Results { refused, results: results.collect() });
+    Ok(Answer { status: 207, location: None, body })
 }
 
 /// Adds jobs; answers for each.

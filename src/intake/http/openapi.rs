@@ -6,6 +6,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use roadie_jobs::Registry;
 use roadie_jobs::schema::bound_numbers;
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -48,29 +49,35 @@ pub(super) async fn show(State(api): State<Api>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], api.description)
 }
 
-/// Everything that is sent and answered.
+/// What is sent and what is answered. An answer has all its members but those that are left out at times;
+/// of what is sent, members with a default need not be there.
 fn schemas() -> Map<String, Value> {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.definitions_path = "/components/schemas".into();
-        settings.meta_schema = None;
-    });
-    let mut generator = settings.into_generator();
-    generator.subschema_for::<JobRequest>();
-    generator.subschema_for::<Taken>();
-    generator.subschema_for::<Results>();
-    generator.subschema_for::<Job>();
-    generator.subschema_for::<Cancelling>();
-    generator.subschema_for::<QueueList>();
-    generator.subschema_for::<PauseRequest>();
-    generator.subschema_for::<Document>();
-    let definitions = generator.take_definitions(true).into_iter().map(|(name, value)| {
-        let bounded = schemars::Schema::try_from(value).map(|mut schema| {
+    let settings = || {
+        SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        })
+    };
+    let mut sent = settings().for_deserialize().into_generator();
+    sent.subschema_for::<JobRequest>();
+    sent.subschema_for::<PauseRequest>();
+    let mut answered = settings().for_serialize().into_generator();
+    answered.subschema_for::<Taken>();
+    answered.subschema_for::<Results>();
+    answered.subschema_for::<Job>();
+    answered.subschema_for::<Cancelling>();
+    answered.subschema_for::<QueueList>();
+    answered.subschema_for::<Document>();
+    let definitions =
+        sent.take_definitions(true).into_iter().chain(answered.take_definitions(true));
+    let bounded = definitions.map(|(name, value)| {
+        let schema = Schema::try_from(value).map(|mut schema| {
             bound_numbers(&mut schema);
             schema.to_value()
         });
-        (name, bounded.unwrap_or(Value::Bool(true)))
+        (name, schema.unwrap_or(Value::Bool(true)))
     });
-    definitions.collect()
+    bounded.collect()
 }
 
 /// A job of every kind that has an example, and a batch of two.

@@ -78,7 +78,8 @@ pub(super) struct Doorkeeper<'a> {
 
 impl Doorkeeper<'_> {
     /// Reads a job, or `{"jobs": […]}`. The error is one of the body as a whole.
-    pub(super) fn read(&self, body: Value) -> Result<Asked, Fault> {
+    pub(super) fn read(&self, mut body: Value) -> Result<Asked, Fault> {
+        as_javascript_writes(&mut body);
         let fault = |pointer: String, detail: String| Fault { index: None, pointer, detail };
         let Value::Object(mut members) = body else {
             let shapes =
@@ -125,6 +126,24 @@ impl Doorkeeper<'_> {
     }
 }
 
+/// JSON knows no difference between 5 and 5.0, and neither do BullMQ's producers; serde does.
+fn as_javascript_writes(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|_| number.is_f64());
+            // Beyond 2^53 a float stands for several whole numbers.
+            let exact = float.filter(|float| float.fract() == 0.0 && float.abs() < 2_f64.powi(53));
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+            if let Some(whole) = exact.map(|float| float as i64) {
+                *number = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(as_javascript_writes),
+        Value::Object(members) => members.values_mut().for_each(as_javascript_writes),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -156,6 +175,24 @@ mod tests {
         assert_eq!((job.id.as_deref(), job.priority), (Some("nightly-7"), Some(100)));
         assert_eq!((job.delay, job.attempts), (Some(Duration::from_mins(1)), Some(5)));
         assert!(job.lifo && job.backoff.is_some() && job.deduplication.is_some());
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_however_they_are_written() {
+        let written = |text: &str| {
+            let mut value = serde_json::from_str(text).unwrap();
+            as_javascript_writes(&mut value);
+            value.to_string()
+        };
+        assert_eq!(written("[5.0, {\"a\": -0.0}, 1e15]"), "[5,{\"a\":0},1000000000000000]");
+        assert_eq!(
+            written("[5.5, 1e300, -9223372036854775809, \"5.0\"]"),
+            "[5.5,1e+300,-9.223372036854776e+18,\"5.0\"]"
+        );
+        let body =
+            json!({ "kind": "scan-s3", "payload": { "userId": 7.0, "bucket": "a" }, "delay": 5.0 });
+        let Ok(Asked::One(job)) = read(body) else { panic!() };
+        assert_eq!(job.unwrap().delay, Some(Duration::from_millis(5)));
     }
 
     #[test]

@@ -75,8 +75,10 @@ end
 local function add(job)
   local options = cjson.decode(job.options)
   local id, rule = job.id, options.de
+  -- BullMQ counts those with an id of their own too.
+  local number = call("INCR", base .. ":id")
   if id == "" then
-    id = tostring(call("INCR", base .. ":id"))
+    id = tostring(number)
   elseif call("EXISTS", base .. ":" .. id) == 1 then
     event(base, "duplicated", "jobId", id)
     return "existing " .. id
