@@ -248,21 +248,34 @@ need_node() {
     say "node        $(command -v node) $(node --version)"
 }
 
-# BullMQ's client for Python in an environment of its own, into $python.
-need_python() {
-    local wanted=$root/tests/conformance/python/requirements.txt home=$cache/python
-    python=$home/bin/python3
-    if ! cmp -s "$wanted" "$home/requirements.txt"; then
-        if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-            system_packages "for the tests with BullMQ's client for Python" python3 python3-venv || return 1
-        fi
-        say "install     BullMQ's client for Python into $home"
-        rm -rf "${home:?}"
-        (umask 022 && mkdir -p "$cache" && python3 -m venv "$home") || return 1
-        "$python" -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2 || return 1
-        cp "$wanted" "$home/requirements.txt"
+# python_packages NAME WHAT REQUIREMENTS: packages of Python in an environment of their own, $cache/NAME.
+python_packages() {
+    local home=$cache/$1 what=$2 wanted=$3
+    if cmp -s "$wanted" "$home/requirements.txt"; then
+        return
     fi
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        system_packages "for $what" python3 python3-venv || return 1
+    fi
+    say "install     $what into $home"
+    rm -rf "${home:?}"
+    (umask 022 && mkdir -p "$cache" && python3 -m venv "$home") || return 1
+    "$home/bin/python3" -m pip install --quiet --disable-pip-version-check -r "$wanted" >&2 || return 1
+    cp "$wanted" "$home/requirements.txt"
+}
+
+# BullMQ's client for Python, into $python.
+need_python() {
+    python_packages python "BullMQ's client for Python" "$root/tests/conformance/python/requirements.txt" || return 1
+    python=$cache/python/bin/python3
     say "python      $python"
+}
+
+# The fuzzer of the HTTP API, into $schemathesis.
+need_schemathesis() {
+    python_packages schemathesis "schemathesis, the fuzzer of the HTTP API" "$root/tests/fuzz/requirements.txt" || return 1
+    schemathesis=$cache/schemathesis/bin/schemathesis
+    say "fuzzer      $schemathesis"
 }
 
 # The shell linter, into $shellcheck.

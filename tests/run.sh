@@ -172,6 +172,12 @@ else
     fi
 fi
 
+if need_schemathesis; then
+    export ROADIE_TEST_SCHEMATHESIS="$schemathesis"
+else
+    skip "the fuzzing of the HTTP API" "schemathesis is not there and could not be installed"
+fi
+
 if [ -n "$filter" ]; then
     stage "tests" cargo test --workspace --locked "$filter"
 else
