@@ -7,6 +7,7 @@ use roadie_jobs::effects::Clock;
 use serde_json::json;
 
 use super::support::cluster::Cluster;
+use super::support::operator::day_at_work;
 use super::support::process::{Process, run};
 use super::support::redis::shared;
 use super::support::stage::{Stage, user};
@@ -52,6 +53,7 @@ async fn jobs_of_all_sorts_are_done_in_a_cluster() {
     assert_eq!(said.code, 0, "{said:?}");
     let said = run(&stage, &["queues"]).await;
     assert!(said.out.contains(QUEUE) && said.out.contains(SCANS), "{said:?}");
+    day_at_work(&stage, QUEUE).await;
     process.kill().await;
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::support::apalis::Producer;
 use super::support::eventually;
+use super::support::operator::day_at_work;
 use super::support::process::{Process, run};
 use super::support::redis::{RedisServer, complete, free_port};
 use super::support::stage::Stage;
@@ -52,6 +53,7 @@ async fn works(stage: &Stage) {
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.out.contains(if command.len() == 1 { QUEUE } else { &dead }), "{said:?}");
     }
+    day_at_work(stage, QUEUE).await;
     let (status, body) = super::support::http::get(process.http(), "/readyz").await;
     assert_eq!(status, 200, "{body}");
     let (status, _) = super::support::http::get(process.http(), "/metrics").await;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use bullmq::JobState;
 use roadie::outcome::cancel::{Cancelled, cancel};
 use roadie::queue::Queues;
 use roadie::queue::cancel::Wish;
 use roadie_jobs::effects::catalogue::Catalogue;
+use serde_json::json;
 
+use super::process::run;
 use super::stage::Stage;
 
 /// Somebody who cancels.
@@ -50,4 +53,27 @@ pub(crate) async fn ended(stage: &Stage, queue: &str, id: &str) {
     assert_eq!((letter.reason.as_str(), letter.error.as_str()), ("cancelled", "cancelled by ann"));
     assert_eq!(letter.error_chain, ["cancelled by ann", "wrong folder"]);
     assert!(letter.timeline.last().unwrap().error.starts_with("cancelled by ann"), "{letter:?}");
+}
+
+/// Everything that an operator does with a queue of rehearsals that one process serves.
+pub(crate) async fn day_at_work(stage: &Stage, queue: &str) {
+    let operator = Operator::of(stage).await;
+    let typed = async |command: &[&str]| {
+        let said = run(stage, command).await;
+        assert_eq!(said.code, 0, "{said:?}");
+        said.out
+    };
+    typed(&["queues", "pause", queue, "--by", "ann", "--reason", "load in"]).await;
+    let waiting = stage.add(queue, "rehearse", json!({ "act": "return" })).await;
+    let listed = typed(&["queues"]).await;
+    assert!(listed.contains("ann") && listed.contains("load in"), "{listed}");
+    assert_eq!(operator.cancel(queue, &waiting).await, Cancelled::Ended);
+    ended(stage, queue, &waiting).await;
+    typed(&["queues", "resume", queue, "--by", "ann"]).await;
+    let running = stage.add(queue, "rehearse", json!({ "act": "hang" })).await;
+    stage.reached(queue, &running, JobState::Active).await;
+    assert_eq!(operator.cancel(queue, &running).await, Cancelled::Asked);
+    ended(stage, queue, &running).await;
+    let workers = typed(&["workers"]).await;
+    assert_eq!(workers.lines().count(), 2, "{workers}");
 }
