@@ -75,7 +75,7 @@ impl From<Pause> for PauseView {
 /// A pause that somebody wants.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NewPause")]
+#[schemars(rename = "NewPause", extend("not" = { "required": ["for", "until"] }))]
 pub(super) struct PauseRequest {
     /// Why, for those who wonder.
     #[schemars(length(max = 500))]
