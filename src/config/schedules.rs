@@ -139,6 +139,9 @@ impl Config {
             if let Err(error) = entry.check(&schedule.payload) {
                 faults.push(format!("schedules.{name}: {error}"));
             }
+            if schedule.kind == "rehearse" && !self.worker.rehearsals {
+                faults.push(format!("schedules.{name}: kind rehearse needs worker.rehearsals"));
+            }
         }
         faults
     }

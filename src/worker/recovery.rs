@@ -26,22 +26,27 @@ pub(super) async fn watch(engine: Arc<Engine>, queue: String) {
     // The first look leaves those who were cut off together with us the time to renew their leases.
     let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut away = false;
     loop {
         ticks.tick().await;
         let asked = Instant::now();
         // The next tick may come a moment early.
         let turn = engine.queues.claim_recovery(&queue, every * 9 / 10).await;
         let looked = match turn {
-            // It waited for a connection, so this is the end of an outage.
-            Ok(_) if asked.elapsed() >= OUTAGE => Err(None),
-            Ok(true) => look(&engine, &queue).await.map_err(Some),
+            // Leases ran on while Redis was away, or while we waited for it: their holders come first.
+            Ok(_) if away || asked.elapsed() >= OUTAGE => {
+                away = false;
+                ticks.reset_after(engine.config.worker.lease);
+                Ok(())
+            }
+            Ok(true) => look(&engine, &queue).await,
             Ok(false) => Ok(()),
-            Err(error) => Err(Some(error)),
+            Err(error) => Err(error),
         };
         if let Err(error) = looked {
-            // The feed says that Redis is away. Leases ran on meanwhile: their holders come first.
-            tracing::debug!(?error, queue, "not looked for lost leases");
-            ticks.reset_after(engine.config.worker.lease);
+            // The feed says that Redis is away.
+            tracing::debug!(%error, queue, "not looked for lost leases");
+            away = true;
         }
     }
 }

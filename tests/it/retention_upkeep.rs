@@ -78,7 +78,7 @@ async fn only(stage: &Stage, set: &str, wanted: &[&[String]]) {
 /// Everything that Redis keeps of finished jobs and events, in bytes.
 async fn occupied(stage: &Stage) -> u64 {
     let script = "local sum = 0 for _, key in ipairs(redis.call('KEYS', ARGV[1])) do \
-                  sum = sum + redis.call('MEMORY', 'USAGE', key) end return sum";
+                  sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end return sum";
     redis::Script::new(script)
         .arg(format!("{}:{QUEUE}:*", stage.prefix))
         .invoke_async(&mut stage.queues().await.redis())

@@ -297,7 +297,10 @@ async fn a_schedule_that_cannot_be_meant_is_named() {
         .set("schedules.d.every", "1h")
         .set("schedules.e.kind", "scan-folder")
         .set("schedules.e.every", "1ms")
-        .set("schedules.e.start", "tomorrow");
+        .set("schedules.e.start", "tomorrow")
+        .set("schedules.f.kind", "rehearse")
+        .set("schedules.f.every", "1h")
+        .set("schedules.f.payload", r#"{"act":"return"}"#);
     for command in ["check", "run"] {
         let said = run(&stage, &[command]).await;
         assert_eq!(said.code, 64, "{said:?}");
@@ -308,6 +311,7 @@ async fn a_schedule_that_cannot_be_meant_is_named() {
             "schedules.d: it needs either `cron` or `every`",
             "schedules.d: payload of scan-folder: missing field",
             "schedules.e.every is 1ms; the least is 100ms",
+            "schedules.f: kind rehearse needs worker.rehearsals",
             "schedules.e.start: `tomorrow` is not a time such as",
         ] {
             assert!(said.err.contains(fault), "{fault}: {}", said.err);
