@@ -49,7 +49,6 @@ pub fn pointer(error: &serde_path_to_error::Error<serde_json::Error>) -> String 
 }
 
 /// What the engine knows of one kind.
-#[derive(Clone)]
 pub struct Entry {
     /// The kind's name.
     pub kind: &'static str,
@@ -65,8 +64,8 @@ pub struct Entry {
     pub slots: SlotClass,
     /// What its payload looks like.
     pub payload: Schema,
-    run: Arc<Run>,
-    check: Arc<Check>,
+    run: Box<Run>,
+    check: Box<Check>,
 }
 
 impl Entry {
@@ -79,8 +78,8 @@ impl Entry {
             timeout: J::TIMEOUT,
             slots: J::SLOTS,
             payload: J::payload(),
-            check: Arc::new(|payload| decode::<J>(payload).map(drop)),
-            run: Arc::new(|payload, cx| {
+            check: Box::new(|payload| decode::<J>(payload).map(drop)),
+            run: Box::new(|payload, cx| {
                 let job = decode::<J>(&parse::<J>(payload)?)?;
                 Ok(Box::pin(async move {
                     let output = job.run(cx).await?;
@@ -144,7 +143,8 @@ fn decode<J: Job>(payload: &Value) -> Result<J, Undecodable> {
 /// All kinds that a process can run.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
-    entries: BTreeMap<&'static str, Entry>,
+    /// Shared: every attempt has its own.
+    entries: BTreeMap<&'static str, Arc<Entry>>,
     twice: Vec<&'static str>,
 }
 
@@ -160,7 +160,7 @@ impl Registry {
     /// Adds a kind.
     #[must_use]
     pub fn with<J: Job>(mut self) -> Self {
-        if self.entries.insert(J::KIND, Entry::of::<J>()).is_some() {
+        if self.entries.insert(J::KIND, Arc::new(Entry::of::<J>())).is_some() {
             self.twice.push(J::KIND);
         }
         self
@@ -172,13 +172,13 @@ impl Registry {
     }
 
     /// The handler of a kind.
-    pub fn get(&self, kind: &str) -> Option<&Entry> {
+    pub fn get(&self, kind: &str) -> Option<&Arc<Entry>> {
         self.entries.get(kind)
     }
 
     /// All kinds, by name.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().map(|entry| &**entry)
     }
 
     /// The same registry without one kind.

@@ -89,12 +89,12 @@ pub(super) async fn bury(
         worker: attempt.engine.name.clone(),
         worker_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    metrics::dead_letter(&letter.queue, letter.reason);
     store(&attempt.engine.effects.catalogue, &letter).await;
 }
 
 /// A catalogue that stays away must not hold the job for ever: the failed set has it as well.
 pub(super) async fn store(catalogue: &Catalogue, letter: &NewDeadLetter) {
+    metrics::dead_letter(&letter.queue, letter.reason);
     let deadline = Instant::now() + STORE_WITHIN;
     loop {
         let Err(error) = catalogue.bury(letter).await else { return };

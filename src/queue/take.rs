@@ -66,7 +66,7 @@ impl Taken<'_> {
             completed: false,
             value: self.reason.to_owned(),
             keep: self.record.keep_failed().unwrap_or_default(),
-            attempts: self.record.attempts().unwrap_or(1),
+            attempts: 0,
         };
         let ended = self.queues.end(self.queue, self.by, &[&ending]).await?.pop();
         ended.transpose().map(|settled| settled == Some(Settled::Done))

@@ -22,7 +22,7 @@ pub(crate) struct Attempt {
     /// The job.
     pub(crate) reserved: Arc<Reserved>,
     /// Its handler; none: the kind is unknown here.
-    pub(crate) entry: Option<Entry>,
+    pub(crate) entry: Option<Arc<Entry>>,
     /// Who is running.
     pub(crate) info: Arc<JobInfo>,
     /// Asks it to stop.

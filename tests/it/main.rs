@@ -22,7 +22,6 @@ mod cli;
 mod cluster;
 mod conformance;
 mod fair;
-mod fairness;
 mod http_auth;
 mod http_cancel;
 mod http_events;

@@ -8,6 +8,8 @@ if not held(ARGV[1], ARGV[2], ARGV[3]) then
   return false
 end
 local key = ARGV[1] .. ":" .. ARGV[2]
+-- First: a full Redis refuses a script whose first write needs memory, and the job could never end.
+call("SREM", ARGV[1] .. ":stalled", "")
 local kept = call("HMGET", key, "stacktrace", "roadie:timeline")
 if kept[2] and string.find(kept[2], ARGV[8], 1, true) then
   -- Noted before: the answer was lost on its way.

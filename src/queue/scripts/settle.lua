@@ -3,7 +3,7 @@
 -- KEYS[1] meta
 -- ARGV[1] base   ARGV[2] worker's name, then for each job seven values: id, lease token, "completed" or
 -- "failed", return value (JSON) or reason, jobs to keep in that state (-1: all), seconds to keep them
--- (-1: for ever), attempts
+-- (-1: for ever), attempts (0: this was none)
 -- Returns for each job "done", "lost" (somebody else holds it), "children" (some are not done yet),
 -- "failed children", or an error's text.
 local base = ARGV[1]
@@ -142,7 +142,7 @@ local function settle(id, token, state, value, count, age, attempts)
   if readable and type(parent) == "table" and parent["queueKey"] and parent["id"] then
     tell_parent(parent, key, completed, value)
   end
-  local made = call("HINCRBY", key, "atm", 1)
+  local made = attempts > 0 and call("HINCRBY", key, "atm", 1) or 0
   local field = completed and "returnvalue" or "failedReason"
   if count == 0 then
     remove(base, id, now)
@@ -158,7 +158,7 @@ local function settle(id, token, state, value, count, age, attempts)
     return "done"
   end
   event(base, state, "jobId", id, field, value, "prev", "active")
-  if not completed and made >= attempts then
+  if not completed and attempts > 0 and made >= attempts then
     event(base, "retries-exhausted", "jobId", id, "attemptsMade", made)
   end
   return "done"
