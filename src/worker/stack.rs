@@ -186,6 +186,8 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         Ok(running) => running,
         Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),
     };
+    // Jobs that were reserved together are handed over together: one by one, each would wake a thread.
+    tokio::task::yield_now().await;
     let task = attempt.engine.handlers.spawn(panics::caught(running).in_current_span());
     Ok(match attempt.engine.stuck.watch(task).await {
         Ok(Ok(Ok(value))) => Outcome::Completed(value),
