@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What a machine may lack, sourced by demo.sh and tests/run.sh. Every function says what it does.
 #
-# Nothing is installed into the system but a C compiler, Node and Python, and these only as root or with
+# Nothing is installed into the system but compilers, Node and Python, and these only as root or with
 # a sudo that asks for no password. Servers are unpacked from the distribution's packages into a
 # private folder: that needs no root, starts no service and takes no port.
 
@@ -22,6 +22,10 @@ fail() {
     say "error: $*"
     exit 1
 }
+
+# As in .cargo/config.toml, which cargo reads only below the repository: two values would mean to build
+# the C libraries again and again.
+export CFLAGS=${CFLAGS--O3}
 
 has() {
     command -v "$1" >/dev/null 2>&1
@@ -71,6 +75,22 @@ need_cc() {
         say "cc          $cache/cc/wrappers/cc"
     fi
     has cc || fail "no C compiler; as root: apt-get install gcc libc6-dev (macOS: xcode-select --install)"
+}
+
+# What the image codecs are built with: libaom wants C++ and CMake, and all are slow without an assembler.
+need_codec_tools() {
+    need_cc
+    local missing=() tool
+    for tool in c++:g++ make:make cmake:cmake nasm:nasm; do
+        has "${tool%%:*}" || missing+=("${tool##*:}")
+    done
+    if [ "${#missing[@]}" = 0 ]; then
+        return
+    fi
+    system_packages "to build the image codecs" "${missing[@]}" || true
+    for tool in c++ make cmake nasm; do
+        has "$tool" || fail "no $tool; as root: apt-get install ${missing[*]} (macOS: brew install cmake nasm)"
+    done
 }
 
 # Makes the unpacked compiler look for headers in its own folder, and for the C library's shared
@@ -276,24 +296,6 @@ need_schemathesis() {
     python_packages schemathesis "schemathesis, the fuzzer of the HTTP API" "$root/tests/fuzz/requirements.txt" || return 1
     schemathesis=$cache/schemathesis/bin/schemathesis
     say "fuzzer      $schemathesis"
-}
-
-# What looks for metadata in variants, into $exiftool.
-need_exiftool() {
-    if has exiftool; then
-        exiftool=$(command -v exiftool)
-    else
-        local home=$cache/exiftool
-        unpacked exiftool libimage-exiftool-perl || return 1
-        exiftool=$home/exiftool
-        {
-            printf '#!/bin/sh\nexport PERL5LIB='\''%s'\''\n' "$home/usr/share/perl5"
-            printf 'exec '\''%s/usr/bin/exiftool'\'' "$@"\n' "$home"
-        } >"$exiftool"
-        chmod +x "$exiftool"
-    fi
-    "$exiftool" -ver >/dev/null || return 1
-    say "exiftool    $exiftool"
 }
 
 # The shell linter, into $shellcheck.

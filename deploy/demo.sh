@@ -36,7 +36,7 @@ for argument in "$@"; do
 done
 
 need_rust
-need_cc
+need_codec_tools
 options=()
 if $look_for_redis; then
     need_redis || fail "no Redis server; install redis-server (macOS: brew install redis)"

@@ -123,7 +123,7 @@ node_packages() {
 }
 
 need_rust
-need_cc
+need_codec_tools
 
 if [ -z "$filter" ]; then
     stage "format" cargo fmt --all --check
@@ -157,11 +157,6 @@ elif need_prometheus; then
     export ROADIE_TEST_PROMETHEUS="$prometheus_bin"
 else
     skip "the test with Prometheus" "it could not be found or unpacked"
-fi
-if need_exiftool; then
-    export ROADIE_TEST_EXIFTOOL="$exiftool"
-else
-    skip "the look for metadata in variants" "exiftool could not be found or unpacked"
 fi
 clients=()
 if ! need_node; then

@@ -13,6 +13,8 @@
 //! - [`schema`]: what their payloads look like, as JSON schemas;
 //! - [`samples`]: photos for demos and tests.
 
+#[doc(hidden)]
+pub mod bench;
 pub mod context;
 pub mod effects;
 pub mod job;

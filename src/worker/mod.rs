@@ -94,8 +94,9 @@ impl Engine {
         handlers: Handle,
         name: String,
     ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            slots: Slots::new(&config.worker),
+            slots: Slots::new(&config.worker, cores),
             stops: Arc::default(),
             stuck: Stuck::new(Handle::current()),
             moving: Moving::new(config.queues.keys()),

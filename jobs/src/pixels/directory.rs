@@ -32,6 +32,7 @@ enum Dir {
 fn wanted(dir: Dir, tag: u16) -> Option<&'static str> {
     Some(match (dir, tag) {
         (Dir::Main, 0x0100 | 0x0101) => "the size",
+        (Dir::Main, 0x0102 | 0x0115) => "the depth of the pixels",
         (Dir::Main, 0x010F | 0x0110) => "the camera's name",
         (Dir::Main, 0x0111 | 0x0117 | 0x0144 | 0x0145) => "the place of the pixels",
         (Dir::Main, 0x0112) => "the orientation",

@@ -16,6 +16,9 @@ pub(crate) enum Flaw {
     /// The compressed picture itself is damaged.
     #[error("the picture is damaged at byte {at}: {why}")]
     Damaged { at: u64, why: &'static str },
+    /// The decoder could not read all of the picture.
+    #[error("the picture is damaged: {why}; {missing} % of it is missing")]
+    Incomplete { missing: u8, why: String },
     /// The container around the picture is damaged.
     #[error("the file is damaged: {why}")]
     Structure { why: String },
@@ -74,7 +77,9 @@ impl Flaw {
         match self {
             Self::Misnamed { .. } => "rename the file so that its ending fits its content",
             Self::Truncated { .. } => "upload the original again",
-            Self::Damaged { .. } => "look at the picture; if a part is grey, upload the original",
+            Self::Damaged { .. } | Self::Incomplete { .. } => {
+                "look at the picture; if a part is grey, upload the original"
+            }
             Self::Structure { .. } | Self::Nonstandard { .. } => {
                 "open it in a photo editor and save it again"
             }

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::Found;
+use super::colour::{Cicp, Profile};
 use super::cursor::Cursor;
 use super::head::{Bytes, Head, MAX_READ, Stop};
 use super::items::{self, Boxes, Extent};
+use super::{Found, orient};
 
 /// Boxes at the top of a file before `meta`; real files have two or three.
 const MAX_BOXES: usize = 32;
@@ -50,6 +51,40 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     found.notes.add(block.rest(), &mut found.flaws)
 }
 
+/// How the samples of the primary picture are to be shown: what their colours mean, and EXIF's number
+/// for how they are to be turned.
+pub(super) fn shown(bytes: &[u8]) -> (Option<Profile>, u8) {
+    let meta = meta(&bytes).unwrap_or_default();
+    let children: Vec<_> = Boxes(meta.get(4..).unwrap_or_default()).flatten().collect();
+    let child = |name: &[u8; 4]| children.iter().find(|(kind, _)| *kind == name).map(|(_, b)| *b);
+    let primary = child(b"pitm").and_then(items::primary).unwrap_or_default();
+    let (mut icc, mut cicp, mut orientation) = (None, None, 1);
+    for (name, body) in items::properties(child(b"iprp").unwrap_or_default(), primary) {
+        let turn = match (name, body) {
+            // 23008-12, 6.5.10: quarter turns, anticlockwise.
+            (b"irot", [quarters, ..]) => [1, 8, 3, 6][usize::from(quarters & 3)],
+            // 6.5.12: 0 exchanges top and bottom, 1 left and right.
+            (b"imir", [axis, ..]) => [4, 2][usize::from(axis & 1)],
+            (b"colr", [b'n', b'c', b'l', b'x', numbers @ ..]) => {
+                let mut numbers = Cursor::big(numbers);
+                let both = numbers.u16().zip(numbers.u16());
+                cicp = both.map(|(primaries, transfer)| Cicp { primaries, transfer });
+                1
+            }
+            (
+                b"colr",
+                [b'p', b'r', b'o', b'f', profile @ ..] | [b'r', b'I', b'C', b'C', profile @ ..],
+            ) => {
+                icc = Some(profile.to_vec());
+                1
+            }
+            _ => 1,
+        };
+        orientation = orient::then(orientation, turn);
+    }
+    (icc.map(Profile::Icc).or(cicp.map(Profile::Cicp)), orientation)
+}
+
 /// The data of one item; it may lie in the file or in the `idat` box.
 fn join<'a>(
     head: &'a Head,
@@ -81,7 +116,7 @@ fn lost(what: &str) -> Stop {
 }
 
 /// The body of the `meta` box.
-fn meta(head: &Head) -> Result<&[u8], Stop> {
+fn meta<B: Bytes>(head: &B) -> Result<&[u8], Stop> {
     let mut at = 0_u64;
     for _ in 0..MAX_BOXES {
         let mut header = Cursor::big(head.bytes(at, 8)?);

@@ -56,6 +56,15 @@ pub(super) fn primary(pitm: &[u8]) -> Option<u64> {
 /// Width and height: `ispe` among the properties of one item. A grid of tiles has its own, of the
 /// whole picture.
 pub(super) fn size(iprp: &[u8], item: u64) -> Option<(u32, u32)> {
+    let own = properties(iprp, item);
+    let (_, ispe) = own.iter().find(|(name, _)| *name == b"ispe")?;
+    let mut body = Cursor::big(ispe);
+    version(&mut body)?;
+    body.u32().zip(body.u32())
+}
+
+/// Names and bodies of what is said about one item, in the order in which it applies.
+pub(super) fn properties(iprp: &[u8], item: u64) -> Vec<(&[u8], &[u8])> {
     let mut shelf: &[u8] = &[];
     let mut indices = Vec::new();
     for (name, body) in Boxes(iprp).flatten() {
@@ -65,12 +74,8 @@ pub(super) fn size(iprp: &[u8], item: u64) -> Option<(u32, u32)> {
             _ => {}
         }
     }
-    let properties: Vec<_> = Boxes(shelf).flatten().collect();
-    let mut own = indices.iter().filter_map(|index| properties.get(index.checked_sub(1)?));
-    let (_, ispe) = own.find(|(name, _)| *name == b"ispe")?;
-    let mut body = Cursor::big(ispe);
-    version(&mut body)?;
-    body.u32().zip(body.u32())
+    let all: Vec<_> = Boxes(shelf).flatten().collect();
+    indices.iter().filter_map(|index| all.get(index.checked_sub(1)?).copied()).collect()
 }
 
 fn associations(ipma: &[u8], item: u64, indices: &mut Vec<usize>) -> Option<()> {

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::head::{Bytes, Head, Stop};
-use super::{Flaw, Found};
+use super::{Coding, Flaw, Found};
 
 /// APP1 with this start holds EXIF (Exif 2.32, 4.7.2).
 const EXIF: &[u8] = b"Exif\0";
@@ -19,17 +19,20 @@ struct Seen {
     notes: Option<&'static str>,
     jfif_minor: Option<u8>,
     wide_tables: bool,
+    progressive: bool,
+    /// Bytes of all coefficients, which a picture of several scans needs.
+    coefficients: u64,
 }
 
 /// Finds size, camera data and header damage.
 pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     let mut seen = Seen::default();
     let mut at = 2;
-    let end = loop {
+    let (end, at) = loop {
         let (marker, start) = next(head, at, found)?;
         match marker {
             // SOS, EOI: what follows is the picture's own data, or nothing.
-            0xDA | 0xD9 => break marker,
+            0xDA | 0xD9 => break (marker, start),
             0x00..=0x01 | 0xD0..=0xD8 => {
                 found
                     .flaws
@@ -51,6 +54,9 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
     };
     if found.size.is_none() || end == 0xD9 {
         return Err(Stop::Broken("it has headers but no picture".to_owned()));
+    }
+    if scan(head, at)? < found.coding.channels || seen.progressive {
+        found.coding.held = seen.coefficients;
     }
     if let (Some(notes), false) = (seen.notes, seen.exif) {
         found.flaws.add(Flaw::ExifGone { notes });
@@ -82,6 +88,26 @@ fn next(head: &Head, at: u64, found: &mut Found) -> Result<(u8, u64), Stop> {
     Ok((marker, at + skipped as u64 + 2))
 }
 
+/// The components of a frame, and what their coefficients (two bytes each, T.81 A.2) take up.
+fn frame_coding(rest: &mut Cursor<'_>, bits: u8, pixels: u64, found: &mut Found, seen: &mut Seen) {
+    let channels = rest.u8().unwrap_or(3);
+    let mut samples = 0;
+    let mut densest = 1;
+    for _ in 0..channels.min(4) {
+        let Some([_, factors, _]) = rest.take(3) else { break };
+        let density = u64::from(factors >> 4) * u64::from(factors & 15);
+        samples += density;
+        densest = densest.max(density);
+    }
+    found.coding = Coding { channels, bits, held: 0 };
+    seen.coefficients = 2 * pixels.saturating_mul(samples) / densest;
+}
+
+/// How many components the scan at this header has (T.81 B.2.3).
+fn scan(head: &Head, at: u64) -> Result<u8, Stop> {
+    Ok(head.bytes(at, 3)?.get(2).copied().unwrap_or_default())
+}
+
 fn segment(
     head: &Head,
     marker: u8,
@@ -99,7 +125,12 @@ fn segment(
             let (Some(precision), Some(height), Some(width)) = fields else {
                 return Err(Stop::Broken("the header with the picture's size is too short".into()));
             };
-            found.size = found.size.or(Some((width.into(), height.into())));
+            if found.size.is_none() {
+                found.size = Some((width.into(), height.into()));
+                let pixels = u64::from(width) * u64::from(height);
+                frame_coding(&mut frame, precision, pixels, found, seen);
+                seen.progressive = matches!(marker, 0xC2 | 0xC6 | 0xCA | 0xCE);
+            }
             if precision == 8 && seen.wide_tables {
                 // B.2.4.1: "Pq shall be zero for 8 bit sample precision P".
                 let rule = "16-bit quality tables in an 8-bit JPEG; some programs refuse that";

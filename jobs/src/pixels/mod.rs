@@ -1,4 +1,4 @@
-//! Reads what a picture says about itself, without opening anything.
+//! What a picture says about itself, and its pixels, without opening anything.
 //!
 //! The same code serves local files and objects in a bucket, so it never reads: [`probe`] looks
 //! at the bytes known so far ([`Head`]) and either answers or names the range it needs next.
@@ -15,9 +15,18 @@
 //!
 //! A reader may stop anywhere with `?`. Once the size in pixels is known that is a [`Flaw`] of a
 //! picture that is catalogued all the same, before that it is a [`Refusal`].
+//!
+//! Pixels are made of whole files that were probed:
+//!
+//! 1. `decode` knows what they cost before it begins, and reads every format;
+//! 2. `colour` makes sRGB of their colours, `orient` turns them upright, `resize` makes them smaller;
+//! 3. `variants` puts these together with `encode` and `placeholder`: one decode, all files for the web.
 
+mod colour;
 mod cursor;
+mod decode;
 mod directory;
+mod encode;
 mod flaw;
 mod format;
 mod gif_bmp;
@@ -26,10 +35,15 @@ mod isobmff;
 mod items;
 mod jpeg;
 mod notes;
+mod orient;
+mod picture;
 mod place;
+mod placeholder;
 mod png;
+mod resize;
 mod tags;
 mod tiff;
+mod variants;
 mod walk;
 mod walk_jpeg;
 mod webp;
@@ -42,10 +56,13 @@ use std::ops::Range;
 
 use chrono::NaiveDateTime;
 
+pub(crate) use decode::{Wanted, cost, decode, decode_luma};
+pub(crate) use encode::Encoding;
 pub(crate) use flaw::{Flaw, Refusal};
 pub(crate) use format::Format;
 pub(crate) use head::Head;
 pub(crate) use place::Place;
+pub(crate) use variants::{VariantOrder, variants, variants_cost};
 pub(crate) use walk::Walk;
 pub(crate) use when::Taken;
 
@@ -95,12 +112,33 @@ pub(crate) struct Probe {
     pub(crate) place: Option<Place>,
     /// EXIF `Orientation`, 1 to 8, when the tag is there and valid.
     pub(crate) orientation: Option<u8>,
+    /// How the pixels are stored.
+    pub(crate) coding: Coding,
     /// EXIF `Make`.
     pub(crate) camera_make: Option<String>,
     /// EXIF `Model`.
     pub(crate) camera_model: Option<String>,
     /// What is wrong with the file.
     pub(crate) flaws: Vec<Flaw>,
+}
+
+/// How pixels are stored, as far as it decides what a decoder needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Coding {
+    /// Samples per pixel: 1 is grey, 2 has alpha, 3 are colours, 4 are colours with alpha or CMYK.
+    pub(crate) channels: u8,
+    /// Bits per sample.
+    pub(crate) bits: u8,
+    /// Bytes that a decoder must hold of the whole picture before it can give the first row; 0 where
+    /// rows come one by one.
+    pub(crate) held: u64,
+}
+
+impl Default for Coding {
+    /// The most that common formats have; what a reader does not find out is not underestimated.
+    fn default() -> Self {
+        Self { channels: 4, bits: 8, held: 0 }
+    }
 }
 
 impl Probe {
@@ -116,6 +154,7 @@ impl Probe {
 #[derive(Debug, Default)]
 struct Found {
     size: Option<(u32, u32)>,
+    coding: Coding,
     notes: Notes,
     flaws: Flaws,
 }
@@ -160,7 +199,7 @@ pub(crate) fn probe(head: &Head, name: &str, limits: Limits) -> Step {
         None | Some((Format::Heic, Format::Avif)) => {}
         Some((promised, actual)) => found.flaws.add(Flaw::Misnamed { promised, actual }),
     }
-    let Found { notes, flaws, .. } = found;
+    let Found { coding, notes, flaws, .. } = found;
     Step::Picture(Box::new(Probe {
         format,
         width,
@@ -169,6 +208,7 @@ pub(crate) fn probe(head: &Head, name: &str, limits: Limits) -> Step {
         gps_at: notes.gps_at,
         place: notes.place,
         orientation: notes.orientation,
+        coding,
         camera_make: notes.make,
         camera_model: notes.model,
         flaws: flaws.into_vec(),

@@ -1,8 +1,8 @@
 //! PNG chunks (W3C PNG 5.3): length, name, data, checksum.
 
-use super::Found;
 use super::cursor::Cursor;
 use super::head::{Bytes, Head, MAX_READ, Stop};
+use super::{Coding, Found};
 
 /// A chunk without data: length, name and checksum.
 const FRAME: u64 = 12;
@@ -13,11 +13,12 @@ const TAIL: u64 = 64 * 1024;
 
 /// Finds size and camera data (the `eXIf` chunk, before or behind the picture).
 pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
-    let mut first = Cursor::big(head.bytes(8, 16)?);
+    let mut first = Cursor::big(head.bytes(8, 21)?);
     if (first.u32(), first.take(4)) != (Some(13), Some(b"IHDR")) {
         return Err(Stop::Broken("its first part is not the picture's header".to_owned()));
     }
     found.size = first.u32().zip(first.u32());
+    found.coding = coding(&mut first, found.size).unwrap_or_default();
     let mut at = 8 + FRAME + 13;
     loop {
         if head.known(at).len() < 8 && head.reads() >= HOPS {
@@ -41,6 +42,22 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
         }
         at = next;
     }
+}
+
+/// Depth, colour type and interlacing (11.2.1); a palette (3) may have alpha, and bits become bytes.
+fn coding(rest: &mut Cursor<'_>, size: Option<(u32, u32)>) -> Option<Coding> {
+    let (bits, colours) = (rest.u8()?.max(8), rest.u8()?);
+    let channels = match colours {
+        0 => 1,
+        4 => 2,
+        2 => 3,
+        _ => 4,
+    };
+    rest.u16()?;
+    let pixels = size.map(|(width, height)| u64::from(width) * u64::from(height))?;
+    let interlaced = rest.u8()? != 0;
+    let held = if interlaced { pixels * u64::from(channels) * u64::from(bits / 8) } else { 0 };
+    Some(Coding { channels, bits, held })
 }
 
 /// Finds an `eXIf` chunk near the end by name, as most writers put it there.

@@ -20,6 +20,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
             b"VP8X" | b"VP8 " | b"VP8L" => {
                 let start = head.bytes(at + 8, len.min(10))?;
                 found.size = found.size.or(size(name, start));
+                hold(name, found);
                 if riff > head.size() {
                     return Err(Stop::End { need: riff });
                 }
@@ -43,6 +44,14 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
         found.flaws.add(Flaw::Exif { why });
     }
     Ok(())
+}
+
+/// A lossless picture is decoded into one canvas of four bytes a pixel, an animation onto one.
+fn hold(name: &[u8], found: &mut Found) {
+    let pixels = found.size.map_or(0, |(width, height)| u64::from(width) * u64::from(height));
+    if name != b"VP8 " {
+        found.coding.held = 4 * pixels;
+    }
 }
 
 /// Width and height of the canvas (2.7), a lossy (RFC 6386, 9.1) or a lossless picture (3.4).

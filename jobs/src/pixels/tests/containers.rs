@@ -85,7 +85,7 @@ fn other_files_are_refused() {
     );
     assert!(refused(&jpeg(&[], (200, 0), &[])).contains("200 × 0"));
     assert!(refused(&[0xFF, 0xD8, 0xFF, 0xD9]).contains("headers but no picture"));
-    assert!(refused(&png((4, 3), &[])[..20]).contains("(20 of at least 24 bytes)"));
+    assert!(refused(&png((4, 3), &[])[..20]).contains("(20 of at least 29 bytes)"));
     assert!(refused(&heic(*b"heic", (4, 3), &[])[..60]).contains("of at least"));
     assert!(look(&jpeg(&[], (4, 3), &[]), "a.jpg").is_ok());
     let hint = Refusal::Empty.hint();

@@ -2,8 +2,12 @@
 
 mod build;
 mod camera;
+mod colours;
 mod containers;
+mod decodes;
+mod draw;
 mod fuzz;
+mod hostile;
 mod manifest;
 mod walks;
 

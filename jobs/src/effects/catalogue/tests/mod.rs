@@ -11,7 +11,6 @@ mod pages;
 mod pressure;
 mod schema;
 mod units;
-mod variants;
 
 use chrono::{DateTime, NaiveDate};
 

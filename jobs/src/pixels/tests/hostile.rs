@@ -1,0 +1,78 @@
+//! Damaged and hostile files: a reason, in bounded time, whatever they hold.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use image::ImageFormat;
+use turbojpeg::Subsamp;
+
+use super::super::{Wanted, decode, decode_luma};
+use super::draw::{busy, file, jpeg};
+use super::look;
+
+const MEMORY: u64 = 512 << 20;
+/// For each file, not even in a slow build.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What becomes of a file, in words. It must not panic, and end soon.
+fn fate(bytes: &[u8], name: &str) -> String {
+    let begun = Instant::now();
+    let fate = match look(bytes, name) {
+        Err(refusal) => format!("refused: {refusal}"),
+        Ok(probe) => {
+            let small = decode_luma(bytes, &probe, 128, MEMORY);
+            match decode(bytes, &probe, Wanted::Width(1200), MEMORY) {
+                Ok(decoded) => {
+                    let whole = small.map(|small| small.pixels.samples.len());
+                    assert!(whole.is_ok_and(|len| len > 0), "{name}");
+                    decoded.flaw.map_or("read".to_owned(), |flaw| format!("damaged: {flaw}"))
+                }
+                Err(error) => format!("not decoded: {error}"),
+            }
+        }
+    };
+    assert!(begun.elapsed() < PATIENCE, "{name}: {:?}: {fate}", begun.elapsed());
+    fate
+}
+
+#[test]
+fn truncations_and_flipped_bits_of_every_format() {
+    let picture = busy(96, 64);
+    let webp = webpx::Encoder::new_rgb(picture.as_raw(), 96, 64).encode(webpx::Unstoppable);
+    let files = [
+        jpeg(&picture, Subsamp::Sub2x2, false),
+        jpeg(&picture, Subsamp::None, true),
+        file(picture.clone(), ImageFormat::Png),
+        file(picture.clone(), ImageFormat::Gif),
+        file(picture.clone(), ImageFormat::Tiff),
+        file(picture.clone(), ImageFormat::Bmp),
+        webp.unwrap(),
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    for file in files {
+        for step in 0..60 {
+            fate(&file[..file.len() * step / 60], "cut");
+            let mut flipped = file.clone();
+            for _ in 0..8 {
+                let at = random.usize(..flipped.len());
+                flipped[at] ^= 1 << random.u8(..8);
+            }
+            fate(&flipped, "flipped");
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+fn the_malformed_files_of_the_collection() {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/photos/malformed"));
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        println!("SKIPPED: ../shared/photos is not there");
+        return;
+    };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        println!("{name}: {}", fate(&std::fs::read(&path).unwrap(), &name));
+    }
+}
