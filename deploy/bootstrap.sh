@@ -298,6 +298,24 @@ need_schemathesis() {
     say "fuzzer      $schemathesis"
 }
 
+# What looks for metadata in variants, into $exiftool.
+need_exiftool() {
+    if has exiftool; then
+        exiftool=$(command -v exiftool)
+    else
+        local home=$cache/exiftool
+        unpacked exiftool libimage-exiftool-perl || return 1
+        exiftool=$home/exiftool
+        {
+            printf '#!/bin/sh\nexport PERL5LIB='\''%s'\''\n' "$home/usr/share/perl5"
+            printf 'exec '\''%s/usr/bin/exiftool'\'' "$@"\n' "$home"
+        } >"$exiftool"
+        chmod +x "$exiftool"
+    fi
+    "$exiftool" -ver >/dev/null || return 1
+    say "exiftool    $exiftool"
+}
+
 # The shell linter, into $shellcheck.
 need_shellcheck() {
     if has shellcheck; then

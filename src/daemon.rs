@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
-use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits};
+use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool};
 use roadie_jobs::{Effects, Registry};
 use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
@@ -16,9 +16,11 @@ use crate::config::Config;
 use crate::intake;
 use crate::intake::apalis::Intakes;
 use crate::lifecycle::{Exit, Stop};
+use crate::memory;
 use crate::observe::{http, metrics};
 use crate::queue::Queues;
 use crate::upkeep::Upkeep;
+use crate::worker::slots::cpu_slots;
 use crate::worker::{Crew, Engine, panics};
 
 /// A process that is ready to run jobs.
@@ -52,6 +54,7 @@ impl Daemon {
         let queues = Queues::connect(&config.redis).await?;
         let effects = effects(&config).await?;
         prepare_schema(&config, &effects.catalogue).await?;
+        effects.catalogue.name_photos().await?;
         let handlers = handler_threads(&config)?;
         let listen = config.http.listen;
         let engine =
@@ -164,12 +167,17 @@ pub async fn effects(config: &Config) -> anyhow::Result<Effects> {
         catalogue,
         objects: objects(config)?,
         folders: Folders::open(&config.folders.roots).context("folders.roots")?,
+        pixels: PixelPool::new(
+            memory::budget(config.worker.memory_budget),
+            cpu_slots(&config.worker),
+        ),
         clock: Clock::System,
         photos: PhotoLimits {
             max_pixels: config.photos.max_pixels,
             read_ahead: config.photos.read_ahead,
             verify_files: config.photos.verify_files,
         },
+        variants: Arc::new(config.images.settings()),
     })
 }
 

@@ -12,13 +12,15 @@
 //! [`intake`]: other doors into the queue.
 //!
 //! Around them: [`config`] (every knob), [`daemon`] (builds, starts and stops the parts),
-//! [`lifecycle`] (signals and exit codes), [`cli`] (what operators type).
+//! [`lifecycle`] (signals and exit codes), `memory` (how much of it pictures may take), [`cli`] (what
+//! operators type).
 
 pub mod cli;
 pub mod config;
 pub mod daemon;
 mod intake;
 pub mod lifecycle;
+mod memory;
 pub mod observe;
 pub mod outcome;
 pub mod queue;

@@ -158,6 +158,11 @@ elif need_prometheus; then
 else
     skip "the test with Prometheus" "it could not be found or unpacked"
 fi
+if need_exiftool; then
+    export ROADIE_TEST_EXIFTOOL="$exiftool"
+else
+    skip "the look for metadata in variants" "exiftool could not be found or unpacked"
+fi
 clients=()
 if ! need_node; then
     skip "tests with BullMQ's own clients" "Node 18 with npm is not there and could not be installed"

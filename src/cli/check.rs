@@ -6,9 +6,12 @@ use roadie_jobs::effects::Folders;
 use roadie_jobs::effects::catalogue::Catalogue;
 
 use super::{open_queues, say};
-use crate::config::{Config, redact_url};
+use crate::config::{Config, Images, redact_url};
 use crate::daemon::{catalogue_options, objects};
 use crate::observe::logs::{error_line, one_line};
+
+/// The queue of the kind that needs a bucket to write to.
+const IMAGES: &str = "image-optimization";
 
 /// Check configuration, Redis, database, object store, folders and the listener's address. All faults
 /// are named, not only the first; those of the configuration itself end it before the others.
@@ -25,6 +28,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("redis", redis(&config).await),
         ("database", database(&config).await),
         ("objects", store(&config).await),
+        ("images", images(&config).await),
         ("folders", folders(&config)),
         ("http", http(&config)),
     ];
@@ -68,6 +72,20 @@ async fn database(config: &Config) -> Result<String, String> {
 async fn store(config: &Config) -> Result<String, String> {
     let objects = objects(config).map_err(|e| one_line(e.chain()))?;
     objects.probe().await.map_err(|e| error_line(&e))
+}
+
+/// Whether variants have a place to go.
+async fn images(config: &Config) -> Result<String, String> {
+    let Images { bucket, prefix, .. } = &config.images;
+    if !config.queues.contains_key(IMAGES) {
+        return Ok(format!("none: {IMAGES} is not served"));
+    }
+    if !config.objects.endpoint.is_empty() {
+        let objects = objects(config).map_err(|e| one_line(e.chain()))?;
+        let listed = objects.list(bucket, prefix, None, 1).await;
+        listed.map_err(|e| format!("{} (images.bucket)", error_line(&e)))?;
+    }
+    Ok(format!("bucket {bucket}, keys {prefix}…"))
 }
 
 fn folders(config: &Config) -> Result<String, String> {

@@ -5,6 +5,7 @@ mod dead;
 mod demo;
 mod enqueue;
 mod jobs;
+mod link;
 mod migrate;
 mod operator;
 mod queues;
@@ -65,6 +66,8 @@ enum Command {
     /// Look at jobs that were given up on, and retry them
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Make a link to a variant that runs out, or see why one does not let in
+    Link(link::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
     /// Bring the catalogue's schema up to date
@@ -126,6 +129,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Workers(args) => workers::workers(args, config).await,
         Command::Jobs(command) => jobs::jobs(command, config).await,
         Command::Dead(command) => dead::dead(command, config).await,
+        Command::Link(args) => link::link(&args, &config),
         Command::Check(_) => check::check(config).await,
         Command::Migrate(args) => migrate::migrate(args, config).await,
         Command::Demo(_) => Ok(ExitCode::from(2)),

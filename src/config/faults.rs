@@ -14,6 +14,7 @@ const MOST: usize = 10_000;
 const LONGEST: Duration = Duration::from_hours(365 * 24);
 /// No value in Redis is larger.
 const LARGEST_BODY: usize = 512 * 1024 * 1024;
+const LEAST_MEMORY: u64 = 1024 * 1024;
 
 impl Config {
     /// Everything that is wrong with the values, in words; empty: usable.
@@ -45,6 +46,7 @@ impl Config {
         if let Err(error) = EnvFilter::try_new(&self.log.level) {
             faults.0.push(format!("log.level `{}` is not a filter: {error}", self.log.level));
         }
+        faults.0.extend(self.images.faults());
         faults.0.extend(self.schedule_faults());
         faults.0
     }
@@ -127,6 +129,9 @@ impl Config {
         faults.need(worker.max_crashes > 0, || "worker.max_crashes must be at least 1".into());
         faults.need(worker.lease >= Duration::from_secs(1), || {
             format!("worker.lease is {:?}; shorter than 1s jobs would be run twice", worker.lease)
+        });
+        faults.need(worker.memory_budget.is_none_or(|bytes| bytes >= LEAST_MEMORY), || {
+            "worker.memory_budget is less than 1MiB: no picture would fit".into()
         });
         faults
             .need(!worker.recovery_scan.is_zero(), || "worker.recovery_scan must not be 0".into());
@@ -236,6 +241,7 @@ impl Config {
             ("database.idle_timeout", database.idle_timeout),
             ("database.slow_query", database.slow_query),
             ("objects.timeout", self.objects.timeout),
+            ("images.link_lasts", self.images.link_lasts),
             ("retention.every", self.retention.every),
             ("canary.every", self.canary.every),
             ("canary.within", self.canary.within),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use roadie_jobs::Registry;
+use serde::{Deserialize as _, Deserializer};
 use toml::{Table, Value};
 
 use super::Config;
@@ -273,9 +275,18 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
     let value = match at.get(last) {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
-        Some(Value::Array(_)) => Some(Value::Array(
-            text.split(',').filter(|p| !p.is_empty()).map(|p| Value::String(p.into())).collect(),
-        )),
+        Some(Value::Array(now)) => {
+            let numbers = now.first().is_some_and(Value::is_integer);
+            let value = |part: &str| {
+                if numbers {
+                    part.trim().parse().map(Value::Integer).ok()
+                } else {
+                    Some(Value::String(part.to_owned()))
+                }
+            };
+            let parts = text.split(',').filter(|part| !part.is_empty());
+            parts.map(value).collect::<Option<_>>().map(Value::Array)
+        }
         None => without_default(path, text),
         _ => Some(Value::String(text.to_owned())),
     };
@@ -332,6 +343,17 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     }
     humantime::parse_duration(text)
         .map_err(|_| format!("`{text}` is not a duration such as \"500ms\", \"15s\", \"10m\""))
+}
+
+/// `"256MiB"`, or empty for none.
+pub(super) fn optional_size<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(d)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse::<ByteSize>()
+        .map(|size| Some(size.as_u64()))
+        .map_err(|_| serde::de::Error::custom(format!("`{text}` is not a size such as \"256MiB\"")))
 }
 
 pub(super) mod duration {

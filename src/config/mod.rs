@@ -1,6 +1,7 @@
 //! Every knob. The defaults, with their explanations, are `config/default.toml`, compiled in.
 
 mod faults;
+mod images;
 mod load;
 mod retention;
 mod schedules;
@@ -15,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use roadie_jobs::Backoff;
 use serde::Deserialize;
 
+pub use images::Images;
 pub use load::{ConfigError, Sources};
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use schedules::Schedule;
@@ -38,6 +40,8 @@ pub struct Config {
     pub folders: Folders,
     /// Limits for reading photos.
     pub photos: Photos,
+    /// Variants of photos.
+    pub images: Images,
     /// Slots, leases, shutdown.
     pub worker: Worker,
     /// Overrides for every kind.
@@ -194,6 +198,9 @@ pub struct Worker {
     pub cpu_slots: usize,
     /// Slots of class heavy.
     pub heavy_slots: usize,
+    /// Bytes that decoding may take; none: by the memory that there is.
+    #[serde(deserialize_with = "load::optional_size")]
+    pub memory_budget: Option<u64>,
     /// Whether kind `rehearse` runs.
     pub rehearsals: bool,
     /// The payload field that names the user, for fair queues.

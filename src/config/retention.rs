@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{Config, load};
@@ -22,7 +21,7 @@ pub struct Retention {
     #[serde(with = "load::optional_duration")]
     pub failed_for: Option<Duration>,
     /// Bytes that the finished jobs and events of all queues of the fleet may occupy.
-    #[serde(deserialize_with = "optional_size")]
+    #[serde(deserialize_with = "load::optional_size")]
     pub max_bytes: Option<u64>,
     /// Per cent of its memory limit from which Redis counts as nearly full; 0: it never does.
     pub nearly_full: u64,
@@ -46,7 +45,7 @@ pub struct QueueRetention {
     #[serde(with = "load::optional_duration")]
     pub failed_for: Option<Duration>,
     /// Bytes that its finished jobs and events may occupy.
-    #[serde(deserialize_with = "optional_size")]
+    #[serde(deserialize_with = "load::optional_size")]
     pub max_bytes: Option<u64>,
 }
 
@@ -78,17 +77,6 @@ impl<'de> Deserialize<'de> for Keep {
             Written::Text(text) => text.parse().map(Self::Newest).map_err(|_| wrong(&text)),
         }
     }
-}
-
-/// `"256MiB"`, or empty for none.
-fn optional_size<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
-    let text = String::deserialize(d)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse::<ByteSize>()
-        .map(|size| Some(size.as_u64()))
-        .map_err(|_| D::Error::custom(format!("`{text}` is not a size such as \"256MiB\"")))
 }
 
 /// What one queue keeps of its finished jobs, where their producer did not say.

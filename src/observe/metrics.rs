@@ -46,6 +46,9 @@ const INTAKE_BACKLOG: &str = "roadie_intake_backlog";
 const MOVING: &str = "roadie_queue_moving";
 const REMOVED: &str = "roadie_retention_removed_total";
 const SLOTS: &str = "roadie_slots";
+const MEMORY_BUDGET: &str = "roadie_memory_budget_bytes";
+/// Beside the classes of handlers: the threads that decode and encode for any of them.
+const PIXELS: &str = "pixels";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
 const DB_POOL: &str = "roadie_db_pool_connections";
 const CPU: &str = "process_cpu_seconds_total";
@@ -105,7 +108,11 @@ fn describe() {
         "1: jobs of a queue move through this process, or it has a reason not to give any; 0: they do not"
     );
     describe_counter!(REMOVED, "Finished jobs that were removed from Redis, by state and reason");
-    describe_gauge!(SLOTS, "Slots by class of handler");
+    describe_gauge!(SLOTS, "Slots by class of handler, and threads for pixels");
+    describe_gauge!(
+        MEMORY_BUDGET,
+        "Memory for decoding pictures: used, free, and what those ask for who wait"
+    );
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
     describe_gauge!(DB_POOL, "Connections to the catalogue");
     describe_histogram!(DB_QUERY, "Time of one access to the catalogue");
@@ -316,9 +323,17 @@ pub(crate) async fn refresh(engine: &Engine) {
     let (open, idle) = (catalogue.pool_size() as usize, catalogue.pool_idle());
     gauge!(DB_POOL, "state" => "idle").set(float(idle as u64));
     gauge!(DB_POOL, "state" => "used").set(float(open.saturating_sub(idle) as u64));
-    for (class, used, all) in engine.slots.usage() {
-        gauge!(SLOTS, "class" => class.name(), "state" => "used").set(float(used as u64));
-        gauge!(SLOTS, "class" => class.name(), "state" => "free").set(float((all - used) as u64));
+    let slots = engine.slots.usage().map(|(class, used, all)| (class.name(), used, all));
+    let (working, threads) = engine.effects.pixels.threads();
+    for (class, used, all) in slots.chain([(PIXELS, working, threads)]) {
+        gauge!(SLOTS, "class" => class, "state" => "used").set(float(used as u64));
+        gauge!(SLOTS, "class" => class, "state" => "free").set(float((all - used) as u64));
+    }
+    let memory = engine.effects.pixels.memory();
+    for (state, bytes) in
+        [("used", memory.used), ("free", memory.free), ("waiting", memory.waiting)]
+    {
+        gauge!(MEMORY_BUDGET, "state" => state).set(float(bytes));
     }
     for (queue, verdict) in engine.moving.verdicts(engine.config.canary.within) {
         let moving = !matches!(verdict, Verdict::Stuck(..));

@@ -94,9 +94,8 @@ impl Engine {
         handlers: Handle,
         name: String,
     ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            slots: Slots::new(&config.worker, cores),
+            slots: Slots::new(&config.worker),
             stops: Arc::default(),
             stuck: Stuck::new(Handle::current()),
             moving: Moving::new(config.queues.keys()),

@@ -15,11 +15,10 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(worker: &config::Worker, cores: usize) -> Self {
-        let or = |own: usize, otherwise: usize| if own > 0 { own } else { otherwise };
+    pub(super) fn new(worker: &config::Worker) -> Self {
         let sizes = [
             (SlotClass::Io, or(worker.io_slots, worker.slots)),
-            (SlotClass::Cpu, or(worker.cpu_slots, cores)),
+            (SlotClass::Cpu, cpu_slots(worker)),
             (SlotClass::Heavy, worker.heavy_slots.max(1)),
         ];
         Self { classes: sizes.map(|(class, size)| (class, Arc::new(Semaphore::new(size)), size)) }
@@ -38,6 +37,16 @@ impl Slots {
             .iter()
             .map(|(class, semaphore, size)| (*class, size - semaphore.available_permits(), *size))
     }
+}
+
+/// Handlers that compute at once, and pictures that are decoded at once: as many as there are cores, if the
+/// configuration does not say.
+pub(crate) fn cpu_slots(worker: &config::Worker) -> usize {
+    or(worker.cpu_slots, std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+fn or(own: usize, otherwise: usize) -> usize {
+    if own > 0 { own } else { otherwise }
 }
 
 /// A job's queue and id.

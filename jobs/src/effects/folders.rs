@@ -102,9 +102,27 @@ impl Folders {
     /// Names the path and why it cannot be scanned. Whether a path outside the roots exists is not
     /// told.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, FolderError> {
+        let resolved = self.below(Path::new(path))?;
+        if !resolved.is_dir() {
+            return Err(FolderError::NotAFolder { path: path.to_owned() });
+        }
+        Ok(resolved)
+    }
+
+    /// A file below a root, by the path that a walk has found.
+    ///
+    /// # Errors
+    ///
+    /// As [`Folders::resolve`]: roots may have changed since the walk.
+    pub fn file(&self, path: &Path) -> Result<PathBuf, FolderError> {
+        self.below(path)
+    }
+
+    fn below(&self, path: &Path) -> Result<PathBuf, FolderError> {
         let first = self.roots.first().ok_or(FolderError::NoRoots)?;
+        let shown = || path.display().to_string();
         let outside = || FolderError::Outside {
-            path: path.to_owned(),
+            path: shown(),
             roots: self
                 .roots
                 .iter()
@@ -122,14 +140,10 @@ impl Folders {
         {
             return Err(outside());
         }
-        let resolved = wanted
-            .canonicalize()
-            .map_err(|source| FolderError::Open { path: path.to_owned(), source })?;
+        let resolved =
+            wanted.canonicalize().map_err(|source| FolderError::Open { path: shown(), source })?;
         if !self.roots.iter().any(|root| resolved.starts_with(root)) {
             return Err(outside());
-        }
-        if !resolved.is_dir() {
-            return Err(FolderError::NotAFolder { path: path.to_owned() });
         }
         Ok(resolved)
     }
@@ -240,6 +254,10 @@ mod tests {
         ] {
             let error = folders.resolve(bad).unwrap_err().to_string();
             assert!(error.contains(message) && error.contains(bad), "{bad}: {error}");
+        }
+        folders.file(&root.join("file.jpg")).unwrap();
+        for bad in ["../secret/x.jpg", "link/x.jpg", "gone.jpg"] {
+            folders.file(&root.join(bad)).unwrap_err();
         }
         let none = Folders::default().resolve("x").unwrap_err().to_string();
         assert!(none.contains("folders.roots is empty"), "{none}");

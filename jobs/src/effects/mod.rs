@@ -5,10 +5,18 @@ pub mod catalogue;
 mod clock;
 mod folders;
 mod objects;
+mod pixel_pool;
+mod signed_url;
+mod variants;
+
+use std::sync::Arc;
 
 pub use clock::Clock;
 pub use folders::{Entry, FolderError, FolderWalk, Folders};
-pub use objects::{ObjectError, ObjectInfo, Objects, S3Settings};
+pub use objects::{Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
+pub use pixel_pool::{MemoryUse, NeverFits, PixelPool, Reservation, Stop};
+pub use signed_url::{BadLink, ImageUrls, SigningKey};
+pub use variants::{Qualities, VariantFormat, VariantSettings};
 
 /// What handlers may touch. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -19,10 +27,14 @@ pub struct Effects {
     pub objects: Objects,
     /// Local folders that may be read.
     pub folders: Folders,
+    /// Threads and memory for decoding pictures.
+    pub pixels: PixelPool,
     /// The time.
     pub clock: Clock,
     /// Limits for reading photos.
     pub photos: PhotoLimits,
+    /// How variants are made, and where they go.
+    pub variants: Arc<VariantSettings>,
 }
 
 /// Limits for reading photos.

@@ -6,6 +6,8 @@ mod s3;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 pub use s3::S3Settings;
 
 /// One object in a listing.
@@ -17,6 +19,24 @@ pub struct ObjectInfo {
     pub bytes: u64,
     /// Changes when the content does: the `ETag`, or size and modification time.
     pub revision: String,
+}
+
+/// How an object is to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headers<'a> {
+    /// `Content-Type`.
+    pub content_type: &'a str,
+    /// `Cache-Control`.
+    pub cache_control: &'a str,
+}
+
+/// What became of an object that was to be put where none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It is there now.
+    Written,
+    /// There was one already, which was left alone.
+    Existed,
 }
 
 /// An operation on a bucket that failed.
@@ -159,6 +179,44 @@ impl Objects {
         match self {
             Self::S3(s3) => s3.read(bucket, key, range).await,
             Self::Folder(folder) => folder.read(bucket, key, range).await,
+        }
+    }
+
+    /// The size of an object in bytes, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn size(&self, bucket: &str, key: &str) -> Result<Option<u64>, ObjectError> {
+        let size = match self {
+            Self::S3(s3) => s3.size(bucket, key).await,
+            Self::Folder(folder) => folder.size(bucket, key).await,
+        };
+        match size {
+            Ok(size) => Ok(Some(size)),
+            Err(ObjectError::NoObject { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts an object where none is: all of it at once, or nothing. The folder keeps no headers.
+    ///
+    /// S3 takes up to 5 GiB in one request, and what is put here has passed through memory: there is
+    /// nothing to send in parts.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn put_new(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Bytes,
+        headers: Headers<'_>,
+    ) -> Result<Put, ObjectError> {
+        match self {
+            Self::S3(s3) => s3.put_new(bucket, key, bytes, headers).await,
+            Self::Folder(folder) => folder.put_new(bucket, key, bytes).await,
         }
     }
 

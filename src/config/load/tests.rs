@@ -166,7 +166,10 @@ fn empty_variables_are_not_set() {
     let config = load(&environment, &[]).unwrap();
     assert_eq!(config.redis.url.reveal(), "redis://127.0.0.1:6379");
     assert_eq!(config.database.pool_size, 10);
-    assert_eq!(config.queues.keys().collect::<Vec<_>>(), ["photo-processing"]);
+    assert_eq!(
+        config.queues.keys().collect::<Vec<_>>(),
+        ["image-optimization", "photo-processing"]
+    );
     // Of text, nothing is a value.
     assert_eq!(config.http.listen, None);
 }
@@ -197,7 +200,8 @@ fn whoever_names_queues_names_them_all() {
     sources.file = None;
     assert_eq!(names(&sources), "gigs");
     std::fs::write(&file, "[queues]\n").unwrap();
-    assert_eq!(names(&Sources { file: Some(file), ..Sources::default() }), "photo-processing");
+    let defaults = names(&Sources { file: Some(file), ..Sources::default() });
+    assert_eq!(defaults, "image-optimization photo-processing");
 }
 
 #[test]
@@ -276,4 +280,45 @@ fn an_intake_for_a_kind_that_nobody_here_handles_is_a_fault_unless_others_serve_
         );
     }
     sources(&[("intake.apalis.a.queue", "songs")]).load_for(&registry).unwrap();
+}
+
+#[test]
+fn lists_of_numbers_come_from_flags_too() {
+    let config = load(&[("ROADIE_IMAGES__WIDTHS", "320, 640")], &[]).unwrap();
+    assert_eq!(config.images.widths, [320, 640]);
+    let error = load(&[], &[("images.widths", "320,wide")]).unwrap_err().to_string();
+    assert_eq!(error, "--set images.widths: `320,wide` is not a value for images.widths");
+}
+
+#[test]
+fn faults_of_images_are_named() {
+    let key = "k1:0123456789abcdef0123456789abcdef";
+    for (flag, value, told) in [
+        ("images.bucket", "a/b", "not the name of a bucket"),
+        ("images.prefix", "variants", "end with /"),
+        ("images.prefix", "../", "end with /"),
+        ("images.public_url", "img.example.com", "not an address such as"),
+        ("images.widths", "0", "0 is not between 1 and 16383"),
+        ("images.widths", "", "at least one width"),
+        ("images.formats", "gif", "unknown variant `gif`"),
+        ("images.jpeg_quality", "101", "101; it goes from 1 to 100"),
+        ("images.avif_speed", "11", "11; it goes from 0 to 10"),
+        ("images.cache_control", "", "cache_control is empty"),
+        (
+            "images.signing_keys",
+            "0123456789abcdef0123456789abcdef",
+            "number 1 is not written as name:secret",
+        ),
+        ("images.signing_keys", "k1:short", "shorter than 32 characters"),
+        ("images.signing_keys", "k 1:0123456789abcdef0123456789abcdef", "only letters"),
+        ("worker.memory_budget", "much", "not a size such as"),
+        ("worker.memory_budget", "1KiB", "no picture would fit"),
+    ] {
+        let error = load(&[], &[(flag, value)]).unwrap_err().to_string();
+        assert!(error.contains(told), "{flag}={value}: {error}");
+        assert!(!error.contains("0123456789abcdef"), "{error}");
+    }
+    let config = load(&[("ROADIE_IMAGES__SIGNING_KEYS", key)], &[]).unwrap();
+    assert!(config.images.urls().can_sign());
+    assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }

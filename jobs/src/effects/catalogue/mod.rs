@@ -8,6 +8,7 @@
 //! - `schema`: migrations;
 //! - [`ScannedFile`] and its parts: what a scan hands over; `page`: how it is stored;
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
+//! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
 mod batch;
@@ -19,6 +20,7 @@ mod letter;
 mod options;
 mod outcomes;
 mod page;
+mod photo_id;
 mod photos;
 mod processed;
 mod row;
@@ -29,6 +31,7 @@ mod summary;
 mod tests;
 mod text;
 mod users;
+mod variants;
 
 use std::time::Duration;
 
@@ -44,6 +47,7 @@ pub use photos::{CataloguedPhoto, FileKey};
 pub use scanned::{Note, OutcomeStatus, PhotoFacts, Provider, ScannedFile, Verdict};
 pub use schema::MigrationReport;
 pub use summary::{CatalogueSummary, OutcomeCount};
+pub use variants::StoredVariants;
 
 use crate::metric;
 use options::Backend;

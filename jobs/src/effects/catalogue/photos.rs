@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use super::photo_id::photo_id;
 use super::row::TableRow;
 use super::scanned::{PhotoFacts, Provider};
 use super::{Catalogue, CatalogueError};
@@ -20,12 +21,16 @@ pub struct FileKey {
 pub struct CataloguedPhoto {
     /// Which file; ids above 1,024 bytes are shortened.
     pub key: FileKey,
+    /// What it is called in payloads and by web tiers; the same after every scan.
+    pub photo_id: String,
     /// The file's name.
     pub name: String,
     /// The revision of the content that the facts are about.
     pub source_rev: String,
     /// What is known.
     pub facts: PhotoFacts,
+    /// Unix milliseconds; when its owner starred it.
+    pub starred_at: Option<i64>,
     /// Unix milliseconds.
     pub created_at: i64,
     /// Unix milliseconds; when something last changed.
@@ -71,7 +76,7 @@ pub(super) fn file_key(row: TableRow<'_>) -> Result<FileKey, CatalogueError> {
     Ok(FileKey { provider: row.parse("provider", Provider::parse)?, file_id: row.get("file_id")? })
 }
 
-fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError> {
+pub(super) fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError> {
     let place: (Option<f64>, Option<f64>) = (row.get("lat")?, row.get("lon")?);
     let facts = PhotoFacts {
         format: row.get("format")?,
@@ -90,11 +95,14 @@ fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError> {
         camera_make: row.get("camera_make")?,
         camera_model: row.get("camera_model")?,
     };
+    let key = file_key(row)?;
     Ok(CataloguedPhoto {
-        key: file_key(row)?,
+        photo_id: photo_id(row.get("user_id")?, key.provider, &key.file_id),
+        key,
         name: row.get("name")?,
         source_rev: row.get("source_rev")?,
         facts,
+        starred_at: row.get("starred_at")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })

@@ -11,8 +11,10 @@ use super::{Catalogue, CatalogueError};
 
 /// Version, name, SQL. Files that a database has seen are never edited, only followed by new ones.
 /// A migration must leave the schema usable for the previous build, which runs on during a deploy.
-pub(super) const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "catalogue", include_str!("../../../migrations/0001_catalogue.sql"))];
+pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "catalogue", include_str!("../../../migrations/0001_catalogue.sql")),
+    (3, "variants", include_str!("../../../migrations/0003_variants.sql")),
+];
 
 /// Where sqlx notes what was applied.
 const APPLIED: &str = "_sqlx_migrations";
@@ -56,7 +58,9 @@ impl Catalogue {
         };
         // Closing it also gives back the lock of a run that failed, and the changed setting.
         pooled.close().await.map_err(CatalogueError::Commit)?;
-        report
+        let report = report?;
+        self.name_photos().await?;
+        Ok(report)
     }
 
     /// The names of migrations that this database has not seen yet; changes nothing.

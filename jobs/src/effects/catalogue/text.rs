@@ -50,15 +50,10 @@ pub(super) fn key(text: &str) -> String {
 
 /// SHA-256 over the parts, in hexadecimal. Lengths are hashed too: ("ab", "c") is not ("a", "bc").
 pub(super) fn sha256_hex(parts: &[&str]) -> String {
-    use std::fmt::Write as _;
-
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("writing to a String cannot fail");
-        hex
-    })
+    hex::encode(hash.finalize())
 }

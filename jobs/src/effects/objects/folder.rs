@@ -1,12 +1,18 @@
 //! The embedded object store: `root/bucket/key`.
 
 use std::fs;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::{ObjectError, ObjectInfo};
+use bytes::Bytes;
+
+use super::{ObjectError, ObjectInfo, Put};
+
+/// What files are called until they are complete; one that a crash left behind is no object.
+const UNFINISHED: &str = ".unfinished-";
 
 /// A folder with one sub-folder a bucket.
 #[derive(Clone, Debug)]
@@ -72,6 +78,37 @@ impl Folder {
         .await
     }
 
+    pub(super) async fn size(&self, bucket: &str, key: &str) -> Result<u64, ObjectError> {
+        let path = inside(&self.bucket(bucket)?, key)?;
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        blocking("look", &bucket.clone(), move || match fs::metadata(&path) {
+            Ok(meta) if meta.is_file() => Ok(meta.len()),
+            Ok(_) => Err(ObjectError::NoObject { bucket, key }),
+            Err(error) => Err(unread(bucket, key, error)),
+        })
+        .await
+    }
+
+    /// A bucket is made when the first object comes into it.
+    pub(super) async fn put_new(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Bytes,
+    ) -> Result<Put, ObjectError> {
+        let path = inside(&self.bucket(bucket)?, key)?;
+        let bucket = bucket.to_owned();
+        blocking("write", &bucket.clone(), move || {
+            write_new(&path, &bytes).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                    ObjectError::Denied { bucket, source: error.into() }
+                }
+                _ => passing("write", &bucket, error),
+            })
+        })
+        .await
+    }
+
     fn bucket(&self, bucket: &str) -> Result<PathBuf, ObjectError> {
         let plain = !bucket.contains(['/', '\\']);
         if plain { inside(&self.root, bucket) } else { Err(name(bucket)) }
@@ -83,6 +120,28 @@ fn inside(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
     let relative = Path::new(key);
     let normal = relative.components().all(|part| matches!(part, Component::Normal(_)));
     if key.is_empty() || !normal { Err(name(key)) } else { Ok(folder.join(relative)) }
+}
+
+/// Writes a file beside its place and moves it there, so that nobody ever sees a part of it.
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if path.exists() {
+        return Ok(Put::Existed);
+    }
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    // Who serves them may be another user.
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => {
+            fs::File::open(folder)?.sync_all()?;
+            Ok(Put::Written)
+        }
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Existed),
+        Err(error) => Err(error.error),
+    }
 }
 
 fn name(name: &str) -> ObjectError {
@@ -130,7 +189,9 @@ fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) ->
         };
         if kind.is_dir() {
             walk(top, &path, prefix, found)?;
-        } else if kind.is_file() {
+        } else if kind.is_file()
+            && !entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
+        {
             // Keys are text; other names cannot be asked for.
             let Some(key) = path.strip_prefix(top).ok().and_then(Path::to_str) else {
                 continue;
@@ -194,6 +255,35 @@ mod tests {
         assert_eq!(folder, "object `2019` of bucket `photos` cannot be read (is a directory)");
         let missing = store.list("gone", "", None, 1).await.unwrap_err();
         assert_eq!(missing.to_string(), "there is no bucket `gone`");
+    }
+
+    #[tokio::test]
+    async fn an_object_is_put_once_and_whole() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::new(temp.path().to_path_buf());
+        let put = |bytes: &'static [u8]| store.put_new("images", "7/a.jpg", bytes.into());
+        assert!(matches!(store.size("images", "7/a.jpg").await, Err(ObjectError::NoObject { .. })));
+        assert_eq!(put(b"0123456789").await.unwrap(), Put::Written);
+        assert_eq!(put(b"another").await.unwrap(), Put::Existed);
+        assert_eq!(store.size("images", "7/a.jpg").await.unwrap(), 10);
+        assert_eq!(store.read("images", "7/a.jpg", 0..99).await.unwrap(), b"0123456789");
+        // What a crash left behind is no object.
+        fs::write(temp.path().join(format!("images/7/{UNFINISHED}x")), b"half").unwrap();
+        let listed = store.list("images", "", None, 9).await.unwrap();
+        assert_eq!(listed.iter().map(|object| &object.key).collect::<Vec<_>>(), ["7/a.jpg"]);
+        for (bucket, key) in [("images", "../a"), ("..", "a"), ("images", "")] {
+            let error = store.put_new(bucket, key, Bytes::new()).await.unwrap_err();
+            assert!(matches!(error, ObjectError::Name { .. }), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn of_many_who_put_the_same_object_one_writes_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::new(temp.path().to_path_buf());
+        let puts = (0..20).map(|_| store.put_new("images", "a", Bytes::from_static(b"same")));
+        let puts = futures::future::try_join_all(puts).await.unwrap();
+        assert_eq!(puts.iter().filter(|put| **put == Put::Written).count(), 1);
     }
 
     #[test]

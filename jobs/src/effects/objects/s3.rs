@@ -1,6 +1,8 @@
 //! S3, and what speaks like it.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -12,8 +14,9 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use bytes::Bytes;
 
-use super::{ObjectError, ObjectInfo};
+use super::{Headers, ObjectError, ObjectInfo, Put};
 
 /// Attempts for one request, inside one job attempt.
 const ATTEMPTS: u32 = 3;
@@ -46,6 +49,8 @@ impl std::fmt::Debug for S3Settings {
 pub struct S3 {
     client: Client,
     endpoint: String,
+    /// The store has refused a condition, and will refuse the next one.
+    unconditional: Arc<AtomicBool>,
 }
 
 impl S3 {
@@ -81,7 +86,11 @@ impl S3 {
             )
             .http_client(http)
             .build();
-        Ok(Self { client: Client::from_conf(config), endpoint: settings.endpoint.clone() })
+        Ok(Self {
+            client: Client::from_conf(config),
+            endpoint: settings.endpoint.clone(),
+            unconditional: Arc::default(),
+        })
     }
 
     pub(super) async fn list(
@@ -134,6 +143,49 @@ impl S3 {
         })
     }
 
+    pub(super) async fn size(&self, bucket: &str, key: &str) -> Result<u64, ObjectError> {
+        let head = self.client.head_object().bucket(bucket).key(key).send().await;
+        let head = head.map_err(|error| classify("look", bucket, Some(key), &error))?;
+        Ok(u64::try_from(head.content_length().unwrap_or(0)).unwrap_or(0))
+    }
+
+    /// With `If-None-Match: *`. A store that knows no conditions is asked first instead: two who put the
+    /// same key at once may then both write it.
+    pub(super) async fn put_new(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Bytes,
+        headers: Headers<'_>,
+    ) -> Result<Put, ObjectError> {
+        let put = || {
+            let put = self.client.put_object().bucket(bucket).key(key);
+            let put = put.content_type(headers.content_type).cache_control(headers.cache_control);
+            put.body(ByteStream::from(bytes.clone()))
+        };
+        // About the bucket: whatever is wrong would be so for the next object, too.
+        let failed = |error| classify("write", bucket, None, &error);
+        if !self.unconditional.load(Ordering::Relaxed) {
+            match put().if_none_match("*").send().await {
+                Ok(_) => return Ok(Put::Written),
+                Err(error) => match condition(&error) {
+                    Condition::Failed => return Ok(Put::Existed),
+                    Condition::Unknown => self.unconditional.store(true, Ordering::Relaxed),
+                    // Somebody else puts this key just now.
+                    Condition::Contested => {}
+                    Condition::NotAtFault => return Err(failed(error)),
+                },
+            }
+        }
+        match self.size(bucket, key).await {
+            Ok(_) => Ok(Put::Existed),
+            Err(ObjectError::NoObject { .. }) => {
+                put().send().await.map(|_| Put::Written).map_err(failed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn probe(&self) -> Result<String, ObjectError> {
         let listed = self.client.list_buckets().send().await;
         match listed.map_err(|error| classify("list the buckets", "*", None, &error)) {
@@ -149,6 +201,29 @@ impl S3 {
     }
 }
 
+/// What a refused `If-None-Match` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// There is an object.
+    Failed,
+    /// The store does not know such conditions.
+    Unknown,
+    /// Another request about the same key was faster.
+    Contested,
+    /// Something else is wrong.
+    NotAtFault,
+}
+
+fn condition<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Condition {
+    let SdkError::ServiceError(answer) = error else { return Condition::NotAtFault };
+    match (answer.raw().status().as_u16(), error.code()) {
+        (412, _) => Condition::Failed,
+        (501, _) | (_, Some("NotImplemented")) => Condition::Unknown,
+        (409, Some("ConditionalRequestConflict" | "OperationAborted")) => Condition::Contested,
+        _ => Condition::NotAtFault,
+    }
+}
+
 /// Some bytes of a body; no more is fetched than it takes.
 async fn part(
     mut body: ByteStream,
@@ -157,8 +232,10 @@ async fn part(
 ) -> Result<Vec<u8>, ByteStreamError> {
     // A body that is as long as wanted is read to its end, so that the connection can be used again.
     let exact = skip == 0 && body.size_hint().1 == Some(wanted);
+    let announced = body.size_hint().1.unwrap_or(0).min(wanted);
     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-    let mut bytes = Vec::new();
+    // Growing it would take up to three times its memory in between.
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
     while exact || bytes.len() < wanted {
         let Some(chunk) = body.try_next().await? else { break };
         let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(chunk.len());
@@ -205,7 +282,7 @@ fn judge(
     let bucket = bucket.to_owned();
     match (code.as_str(), key) {
         ("NoSuchBucket", _) => ObjectError::NoBucket { bucket },
-        ("NoSuchKey" | "HTTP 404", Some(key)) => {
+        ("NoSuchKey" | "NotFound" | "HTTP 404", Some(key)) => {
             ObjectError::NoObject { bucket, key: key.to_owned() }
         }
         ("InvalidBucketName", _) => ObjectError::Name { name: bucket },

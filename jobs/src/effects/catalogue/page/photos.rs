@@ -6,6 +6,7 @@ use sqlx::{Any, Row as _, Transaction};
 use super::{Page, PageSummary, Scan};
 use crate::effects::catalogue::CatalogueError;
 use crate::effects::catalogue::batch::{self, AnyQuery, ROWS, bind_float};
+use crate::effects::catalogue::photo_id::photo_id;
 use crate::effects::catalogue::scanned::PhotoFacts;
 use crate::effects::catalogue::text::{LABEL, NAME, WORD, capped, capped_option};
 
@@ -45,9 +46,9 @@ pub(super) async fn store(
         files.iter().filter_map(|(key, file)| Some((key, *file, file.verdict.facts()?))).collect();
     let mut summary = PageSummary::default();
     for chunk in photos.chunks(ROWS) {
-        let values = batch::rows(chunk.len(), 4, 19, "$1, $2, ", ", $3, $3");
+        let values = batch::rows(chunk.len(), 4, 20, "$1, $2, ", ", $3, $3");
         let sql = format!(
-            "INSERT INTO photos (user_id, provider, file_id, name, source_rev, format, mime_type, \
+            "INSERT INTO photos (user_id, provider, file_id, photo_id, name, source_rev, format, mime_type, \
              bytes, width, height, taken_local, taken_offset_minutes, taken_at, taken_source, \
              gps_at, lat, lon, place_source, orientation, camera_make, camera_model, created_at, \
              updated_at) VALUES {values}{CONFLICT}"
@@ -57,6 +58,7 @@ pub(super) async fn store(
         for (key, file, facts) in chunk {
             query = query
                 .bind(key.as_str())
+                .bind(photo_id(scan.user_id, scan.provider, key))
                 .bind(capped(&file.name, NAME))
                 .bind(capped(&file.source_rev, LABEL));
             query = bind_facts(query, facts);

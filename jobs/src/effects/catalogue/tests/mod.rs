@@ -11,6 +11,7 @@ mod pages;
 mod pressure;
 mod schema;
 mod units;
+mod variants;
 
 use chrono::{DateTime, NaiveDate};
 

@@ -60,7 +60,8 @@ async fn a_newer_schema_is_left_alone(database: Database) {
     let catalogue = database.catalogue().await;
     let newer = "INSERT INTO _sqlx_migrations \
                  (version, description, success, checksum, execution_time) \
-                 SELECT 9999, 'later', success, checksum, 1 FROM _sqlx_migrations";
+                 SELECT 9999, 'later', success, checksum, 1 FROM _sqlx_migrations \
+                 WHERE version = 1";
     sqlx::raw_sql(newer).execute(&catalogue.primary).await.unwrap();
     assert_eq!(catalogue.migrate().await.unwrap().known, MIGRATIONS.len());
     assert_eq!(catalogue.pending_migrations().await.unwrap(), Vec::<String>::new());
@@ -70,7 +71,7 @@ async fn everything_of_a_user_goes_with_the_user(database: Database) {
     let catalogue = database.catalogue().await;
     record(&catalogue, &[photo(1), judged(2, Verdict::Refused(note("no image")))]).await;
     sqlx::raw_sql("DELETE FROM users").execute(&catalogue.primary).await.unwrap();
-    for table in ["photos", "processed_files", "photo_outcomes"] {
+    for table in ["photos", "processed_files", "photo_outcomes", "photo_variants"] {
         let count = sqlx::AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
         let left: i64 = sqlx::query_scalar(count).fetch_one(&catalogue.primary).await.unwrap();
         assert_eq!(left, 0, "{table}");
