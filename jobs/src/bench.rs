@@ -45,8 +45,8 @@ pub fn variants(bytes: &[u8], format: &str, quality: u8, effort: u8) -> Result<M
     };
     let order = VariantOrder { widths: vec![400, 800, 1200], encodings: vec![encoding] };
     let probe = probed(bytes)?;
-    let made =
-        pixels::variants(bytes, &probe, &order, MEMORY).map_err(|error| error.to_string())?;
+    let made = pixels::variants(bytes, &probe, &order, MEMORY, &|| false)
+        .map_err(|error| error.to_string())?;
     std::hint::black_box(made.luma);
     Ok(Made {
         files: made.files.into_iter().map(|file| (file.width, file.bytes)).collect(),

@@ -34,6 +34,7 @@ pub use registry::{Registry, RegistryError};
 /// Every kind that this build can run: one line per kind.
 pub fn registry() -> Registry {
     Registry::default()
+        .with::<photos::OptimizePhoto>()
         .with::<photos::ScanFolder>()
         .with::<photos::ScanS3>()
         .with::<rehearsal::Rehearse>()

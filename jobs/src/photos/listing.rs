@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-pub(super) use cursor::Cursor;
+pub(super) use cursor::{Cursor, path_of};
 
 use crate::effects::catalogue::Provider;
 use crate::effects::{Entry, FolderWalk, ObjectError, ObjectInfo, Objects};

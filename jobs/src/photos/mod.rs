@@ -1,11 +1,21 @@
-//! Photo scans: from a folder or a bucket to the catalogue.
+//! Photos: from a folder or a bucket to the catalogue, and from there to web pages.
 //!
-//! - `scan_folder`, `scan_s3`: the kinds;
+//! - `scan_folder`, `scan_s3`: the kinds that scan;
 //! - `scan`: the loop that they share: page, read, record, checkpoint, report;
 //! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
-//! - `progress`: what web tiers poll; `takeout`: Google's sidecars.
+//! - `progress`: what web tiers poll; `takeout`: Google's sidecars;
+//! - `optimize_photo`: the kind that makes variants; `original`: a catalogued photo's own bytes;
+//!   `manifest`: what is told of its variants.
+
+use std::time::Duration;
+
+use crate::effects::catalogue::CatalogueError;
+use crate::job::JobError;
 
 mod listing;
+mod manifest;
+mod optimize_photo;
+mod original;
 mod progress;
 mod reading;
 mod scan;
@@ -13,5 +23,18 @@ mod scan_folder;
 mod scan_s3;
 mod takeout;
 
+pub(crate) use optimize_photo::OptimizePhoto;
 pub(crate) use scan_folder::ScanFolder;
 pub(crate) use scan_s3::ScanS3;
+
+/// How long a catalogue that does not answer is left alone.
+const CATALOGUE_REST: Duration = Duration::from_secs(30);
+
+/// A database that restarts should not use up a job's attempts.
+fn catalogue_error(error: CatalogueError) -> JobError {
+    if error.is_transient() {
+        JobError::retry_after(CATALOGUE_REST, error)
+    } else {
+        JobError::discard(error)
+    }
+}

@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use anyhow::{Error, anyhow};
+use anyhow::anyhow;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
+use super::catalogue_error;
 use super::listing::{Cursor, Item, Source};
 use super::progress::ScanProgress;
 use super::reading;
 use crate::context::JobContext;
-use crate::effects::catalogue::{CatalogueError, ScannedFile, Verdict};
+use crate::effects::catalogue::{ScannedFile, Verdict};
 use crate::job::{Decision, JobError};
 use crate::metric;
 
@@ -100,9 +101,6 @@ struct Checkpoint {
     counts: Counts,
     cursor: Option<Cursor>,
 }
-
-/// How long a catalogue that does not answer is left alone.
-const CATALOGUE_REST: Duration = Duration::from_secs(30);
 
 /// One scan of one user's photos.
 pub(super) struct Scan<'a> {
@@ -288,15 +286,6 @@ fn held_up(user_id: i64, holder: &str, begun: bool) -> JobError {
         );
     }
     JobError::discard(anyhow!("{running}; start this one again when that one has ended"))
-}
-
-/// A database that restarts should not use up a scan's attempts.
-fn catalogue_error(error: CatalogueError) -> JobError {
-    if error.is_transient() {
-        JobError::retry_after(CATALOGUE_REST, error)
-    } else {
-        JobError::discard(Error::new(error))
-    }
 }
 
 #[cfg(test)]

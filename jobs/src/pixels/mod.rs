@@ -62,7 +62,7 @@ pub(crate) use flaw::{Flaw, Refusal};
 pub(crate) use format::Format;
 pub(crate) use head::Head;
 pub(crate) use place::Place;
-pub(crate) use variants::{VariantOrder, variants, variants_cost};
+pub(crate) use variants::{Variant, VariantError, VariantOrder, Variants, variants, variants_cost};
 pub(crate) use walk::Walk;
 pub(crate) use when::Taken;
 

@@ -60,6 +60,9 @@ pub(crate) enum VariantError {
     /// A variant cannot be encoded: ours.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// Nobody wants them any more.
+    #[error("stopped between two stages, as asked")]
+    Stopped,
     /// A variant cannot be made smaller: ours.
     #[error("the picture cannot be resized: {0}")]
     Resize(PicScaleError),
@@ -79,13 +82,16 @@ pub(crate) fn variants_cost(probe: &Probe, order: &VariantOrder) -> u64 {
 }
 
 /// Makes all variants of the picture in a file that [`super::probe`] has accepted, in one thread, with
-/// at most `memory` bytes for the decode.
+/// at most `memory` bytes for the decode. `stop` is asked before each stage.
 pub(crate) fn variants(
     bytes: &[u8],
     probe: &Probe,
     order: &VariantOrder,
     memory: u64,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Variants, VariantError> {
+    let go_on = || if stop() { Err(VariantError::Stopped) } else { Ok(()) };
+    go_on()?;
     let decoded = decode::decode_to_width(bytes, probe, order.widest(), memory)?;
     let Decoded { pixels: mut picture, flaw } = decoded;
     let widths = order.widths_of(picture.width, picture.height);
@@ -97,11 +103,13 @@ pub(crate) fn variants(
     let mut files = Vec::with_capacity(widths.len() * order.encodings.len());
     let mut luma = None;
     for width in widths {
+        go_on()?;
         picture = narrower(picture, width)?;
         if fingerprint == Some(width) {
             luma = Some(picture.luma());
         }
         for encoding in order.encodings.iter().rev() {
+            go_on()?;
             let Picture { width, height, .. } = picture;
             let bytes = encoding.encode(&picture)?;
             files.push(Variant { width, height, format: encoding.format(), bytes });

@@ -29,6 +29,10 @@ pub(crate) const PHONE: Shot<'_> = Shot {
     bytes: 500,
 };
 
+/// Upper left and right, lower left and right; see [`Shot::photo`].
+pub(crate) const QUARTERS: [[[u8; 3]; 2]; 2] =
+    [[[220, 30, 30], [30, 200, 30]], [[30, 30, 220], [250, 250, 250]]];
+
 const TEXT: u16 = 2;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
@@ -76,22 +80,53 @@ fn directory(tags: &[Tag], at: usize) -> Vec<u8> {
     out
 }
 
+fn segment(marker: u8, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len() + 2).unwrap().to_be_bytes();
+    [&[0xFF, marker], &length[..], data].concat()
+}
+
 impl Shot<'_> {
-    /// The file.
+    /// A file that looks like a picture from outside.
     pub(crate) fn jpeg(&self) -> Vec<u8> {
-        let mut out = vec![0xFF, 0xD8];
-        let mut segment = |marker: u8, data: &[u8]| {
-            out.extend([0xFF, marker]);
-            out.extend(u16::try_from(data.len() + 2).unwrap().to_be_bytes());
-            out.extend(data);
-        };
-        segment(0xE1, &[b"Exif\0\0II\x2A\0\x08\0\0\0", &self.exif()[..]].concat());
         let ([h1, h2], [w1, w2]) = (self.size.1.to_be_bytes(), self.size.0.to_be_bytes());
-        segment(0xC0, &[8, h1, h2, w1, w2, 1, 1, 0x11, 0]);
-        segment(0xDA, &[1, 1, 0, 0, 63, 0]);
+        let frame = segment(0xC0, &[8, h1, h2, w1, w2, 1, 1, 0x11, 0]);
+        let scan = segment(0xDA, &[1, 1, 0, 0, 63, 0]);
+        let mut out = [&[0xFF, 0xD8][..], &self.app1(), &frame, &scan].concat();
         out.resize(out.len() + self.bytes.max(3), 0x55);
         out.extend([0xFF, 0xD9]);
         out
+    }
+
+    /// A real picture of this size, with these notes. Where `orientation` leads to, its left upper
+    /// quarter is red, the right upper one green, the left lower one blue, and the last one white.
+    pub(crate) fn photo(&self) -> Vec<u8> {
+        let (width, height) = (u32::from(self.size.0), u32::from(self.size.1));
+        let turned = self.orientation.unwrap_or(1);
+        let quarter = |x: u32, y: u32| {
+            let (right, low) = (x >= width / 2, y >= height / 2);
+            // EXIF 2.32, 4.6.4: where row 0 and column 0 of what is stored are to be seen.
+            let (right, low) = match turned {
+                2 => (!right, low),
+                3 => (!right, !low),
+                4 => (right, !low),
+                5 => (low, right),
+                6 => (!low, right),
+                7 => (!low, !right),
+                8 => (low, !right),
+                _ => (right, low),
+            };
+            QUARTERS[usize::from(low)][usize::from(right)]
+        };
+        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb(quarter(x, y)));
+        let mut jpeg = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90)
+            .encode_image(&picture)
+            .unwrap();
+        [&jpeg[..2], &self.app1(), &jpeg[2..]].concat()
+    }
+
+    fn app1(&self) -> Vec<u8> {
+        segment(0xE1, &[b"Exif\0\0II\x2A\0\x08\0\0\0", &self.exif()[..]].concat())
     }
 
     /// Three directories, from byte 8 on.

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
@@ -18,6 +21,9 @@ use tower::ServiceExt as _;
 
 use super::stage::Stage;
 
+/// As S3 itself words it.
+const NO_CONDITIONS: &str = "<Error><Code>NotImplemented</Code><Message>A header you provided implies \
+     functionality that is not implemented</Message></Error>";
 const KEY: &str = "AKIATEST";
 const SECRET: &str = "secret-of-the-test";
 
@@ -29,6 +35,8 @@ pub(crate) struct Asked {
     pub(crate) query: String,
     /// First and last byte.
     pub(crate) range: Option<(u64, u64)>,
+    /// Only where there is none.
+    pub(crate) if_none_match: bool,
 }
 
 /// Called with every request before it is answered.
@@ -43,6 +51,8 @@ pub(crate) struct S3Server {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     shut: Arc<Gate>,
+    /// Whether it answers conditional puts as stores do that do not know them.
+    refuses_conditions: Arc<AtomicBool>,
 }
 
 impl S3Server {
@@ -64,15 +74,21 @@ impl S3Server {
         let (seen, meddle): (_, Arc<Meddle>) = (Arc::clone(&asked), Arc::new(meddle));
         let shut = Arc::new(Gate::new(false));
         let gate = Arc::clone(&shut);
+        let refuses_conditions: Arc<AtomicBool> = Arc::default();
+        let refuses = Arc::clone(&refuses_conditions);
         let router = Router::new().fallback(move |request: Request| {
             let asking = Asked::of(&request);
             meddle(&asking, &gate);
             let mut open = gate.subscribe();
             let (service, read) = (service.clone(), asking.range.is_some());
+            let strange = asking.if_none_match && refuses.load(Ordering::Relaxed);
             seen.lock().unwrap().push(asking);
             async move {
                 if read {
                     open.wait_for(|shut| !shut).await.unwrap();
+                }
+                if strange {
+                    return (StatusCode::NOT_IMPLEMENTED, NO_CONDITIONS).into_response();
                 }
                 answer(service, request).await
             }
@@ -80,7 +96,31 @@ impl S3Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { root, address, asked, shut }
+        Self { root, address, asked, shut, refuses_conditions }
+    }
+
+    /// Answers conditional puts as stores do that do not know them.
+    pub(crate) fn refuse_conditions(&self) {
+        self.refuses_conditions.store(true, Ordering::Relaxed);
+    }
+
+    /// Another client than ours.
+    pub(crate) fn client(&self) -> Client {
+        let keys = Credentials::new(KEY, SECRET, None, None, "test");
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(format!("http://{}", self.address))
+            .region(Region::new("us-east-1"))
+            .credentials_provider(keys)
+            .force_path_style(true)
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Client::from_conf(config)
+    }
+
+    /// How many objects were put, or tried to.
+    pub(crate) fn puts(&self) -> usize {
+        self.asked().iter().filter(|asked| asked.method == "PUT").count()
     }
 
     /// A stage whose object store this is.
@@ -141,6 +181,7 @@ impl Asked {
             path: request.uri().path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             range,
+            if_none_match: request.headers().contains_key(header::IF_NONE_MATCH),
         }
     }
 }

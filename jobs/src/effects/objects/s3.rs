@@ -11,7 +11,8 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::primitives::{ByteStream, ByteStreamError};
+use aws_sdk_s3::primitives::{ByteStream, ByteStreamError, DateTime};
+use aws_sdk_s3::types::Object;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use bytes::Bytes;
@@ -110,15 +111,7 @@ impl S3 {
             .send()
             .await
             .map_err(|error| classify("list", bucket, None, &error))?;
-        let object = |object: &aws_sdk_s3::types::Object| {
-            Some(ObjectInfo {
-                key: object.key()?.to_owned(),
-                bytes: u64::try_from(object.size().unwrap_or(0)).unwrap_or(0),
-                // Quoted on the wire. Not an MD5 for multipart uploads, but it changes all the same.
-                revision: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
-            })
-        };
-        Ok(page.contents().iter().filter_map(object).collect())
+        Ok(page.contents().iter().filter_map(info).collect())
     }
 
     pub(super) async fn read(
@@ -199,6 +192,20 @@ impl S3 {
             Err(error) => Err(error),
         }
     }
+}
+
+fn info(object: &Object) -> Option<ObjectInfo> {
+    let bytes = u64::try_from(object.size().unwrap_or(0)).unwrap_or(0);
+    // Quoted on the wire. Not an MD5 for multipart uploads, but it changes all the same.
+    let tag = object.e_tag().unwrap_or_default().trim_matches('"');
+    let revision = if tag.is_empty() {
+        // Some stores list none.
+        let changed = object.last_modified().map_or(0, DateTime::as_nanos);
+        format!("{bytes}-{changed}")
+    } else {
+        tag.to_owned()
+    };
+    Some(ObjectInfo { key: object.key()?.to_owned(), bytes, revision })
 }
 
 /// What a refused `If-None-Match` means.
@@ -328,6 +335,20 @@ mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
+
+    #[test]
+    fn a_changed_object_has_another_revision_whatever_the_store_tells() {
+        let object = Object::builder().key("a.jpg").size(7);
+        let at = DateTime::from_secs;
+        for (object, revision) in [
+            (object.clone().e_tag("\"d41d-2\"").last_modified(at(1)), "d41d-2"),
+            (object.clone().last_modified(at(1)), "7-1000000000"),
+            (object.clone().last_modified(at(2)), "7-2000000000"),
+            (object.clone(), "7-0"),
+        ] {
+            assert_eq!(info(&object.build()).unwrap().revision, revision);
+        }
+    }
 
     #[test]
     fn an_answer_is_about_the_object_the_bucket_or_the_moment() {

@@ -24,6 +24,14 @@ pub(super) fn shown(path: &Path) -> String {
     path.to_str().map_or_else(escape, str::to_owned)
 }
 
+/// The path that [`shown`] has shown so.
+pub(in crate::photos) fn path_of(shown: &str) -> PathBuf {
+    match shown.strip_prefix("bytes:") {
+        Some(escaped) => OsString::from_vec(percent_decode_str(escaped).collect()).into(),
+        None => PathBuf::from(shown),
+    }
+}
+
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 pub(super) fn escaped(text: &OsStr) -> String {
@@ -58,7 +66,9 @@ mod tests {
             (b"/p/%FF\xff.jpg", "bytes:/p/%25FF%FF.jpg"),
             (b"/bytes:/p/%FF.jpg", "/bytes:/p/%FF.jpg"),
         ] {
-            assert_eq!(shown(Path::new(OsStr::from_bytes(path))), expected);
+            let path = Path::new(OsStr::from_bytes(path));
+            assert_eq!(shown(path), expected);
+            assert_eq!(path_of(expected), path);
         }
     }
 }
