@@ -32,10 +32,11 @@ fn allowed() -> u64 {
     limits.into_iter().flatten().min().unwrap_or(LEAST)
 }
 
-/// What `ulimit -v` has set (proc(5), `/proc/pid/limits`).
+/// What `ulimit -v` leaves for use (proc(5), `/proc/pid/limits`).
 fn address_space() -> Option<u64> {
     let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    soft_limit(&limits, "Max address space")
+    // Allocators and threads reserve more than they use, and who gets no address is ended.
+    soft_limit(&limits, "Max address space").map(|bytes| bytes / 2)
 }
 
 fn soft_limit(limits: &str, name: &str) -> Option<u64> {

@@ -7,6 +7,8 @@ use roadie_jobs::effects::catalogue::{Catalogue, CataloguedPhoto, FileKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::support::http::{get, sample};
+use super::support::operator::{Operator, ended};
 use super::support::photos::{PHONE, QUARTERS, Shot};
 use super::support::process::{Process, signal};
 use super::support::s3::S3Server;
@@ -371,4 +373,47 @@ async fn what_cannot_be_done_is_told_with_its_reason() {
         assert!(letter.error_chain.join(": ").contains(field), "{field}: {letter:?}");
     }
     worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_job_stops_where_it_is_and_gives_its_memory_back() {
+    // A tail that decoders leave alone, so that its head is not all of it.
+    let photo = [SHOT.photo(), vec![0; 100_000]].concat();
+    let last = photo.len() as u64 - 1;
+    let stage = need!(Stage::new());
+    let server = S3Server::meddled(&stage, move |asked, shut| {
+        // The memory is reserved by then.
+        if asked.range == Some((0, last)) {
+            shut.send_replace(true);
+        }
+    })
+    .await;
+    server.put("photos", "show.jpg", &photo);
+    let stage = small(server.on(stage));
+    let process = Process::serving(&stage).await;
+    let user = user();
+    let photo = scanned(&stage, user).await.remove(0);
+    let whole = || server.asked().iter().filter(|asked| asked.range == Some((0, last))).count();
+    let reserved = async || {
+        let (_, scrape) = get(process.http(), "/metrics").await;
+        ["used", "waiting"].map(|state| {
+            sample(&scrape, &format!("roadie_memory_budget_bytes{{state=\"{state}\"}}")).unwrap()
+                > 0.0
+        })
+    };
+    let payload = json!({ "userId": user, "photoId": photo.photo_id });
+    let id = stage.add(IMAGES, "optimize-photo", payload).await;
+    eventually("the photo is being read", async || match whole() {
+        0 => Err("nothing is asked for".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    assert_eq!(reserved().await, [true, false]);
+    Operator::of(&stage).await.cancel(IMAGES, &id).await;
+    ended(&stage, IMAGES, &id).await;
+    assert_eq!(reserved().await, [false, false]);
+    server.shut(false);
+    assert_eq!(server.puts(), 0);
+    assert_eq!(manifest(&stage.catalogue().await, user, &photo.key).await, None);
+    process.kill().await;
 }

@@ -4,17 +4,13 @@
 //! - `scan`: the loop that they share: page, read, record, checkpoint, report;
 //! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
 //! - `progress`: what web tiers poll; `takeout`: Google's sidecars;
-//! - `optimize_photo`: the kind that makes variants; `original`: a catalogued photo's own bytes;
-//!   `manifest`: what is told of its variants.
-
-use std::time::Duration;
-
-use crate::effects::catalogue::CatalogueError;
-use crate::job::JobError;
+//! - `optimize_photo`: the kind that makes variants, step by step in `optimizing`; `original`: a
+//!   catalogued photo's own bytes; `manifest`: what is told of its variants.
 
 mod listing;
 mod manifest;
 mod optimize_photo;
+mod optimizing;
 mod original;
 mod progress;
 mod reading;
@@ -22,6 +18,11 @@ mod scan;
 mod scan_folder;
 mod scan_s3;
 mod takeout;
+
+use std::time::Duration;
+
+use crate::effects::catalogue::CatalogueError;
+use crate::job::JobError;
 
 pub(crate) use optimize_photo::OptimizePhoto;
 pub(crate) use scan_folder::ScanFolder;
