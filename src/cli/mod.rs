@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, Sources};
+use crate::memory;
 use crate::observe::logs;
 use crate::queue::Queues;
 
@@ -89,6 +90,9 @@ pub fn main() -> ExitCode {
     {
         say(include_str!("../../config/default.toml"));
         return ExitCode::SUCCESS;
+    }
+    if matches!(cli.command, Command::Run(_)) {
+        memory::give_back_large_blocks();
     }
     // An empty one, as compose files pass on what is not set, names none.
     let named = || std::env::var_os("ROADIE_CONFIG").filter(|name| !name.is_empty());

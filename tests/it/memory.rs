@@ -54,7 +54,11 @@ async fn many_large_pictures_at_once_stay_within_the_budget() {
     );
     assert_eq!(lost, Some(0.0), "leases are renewed whatever the load");
     // All at once they would take 800 MB.
-    assert!(peak(process.pid()) < 350 * MB, "{} MB at the peak", peak(process.pid()) / MB);
+    assert!(peak(process.pid()) < 300 * MB, "{} MB at the peak", peak(process.pid()) / MB);
+    // What tests/bench/memory.sh measures: it took its own place with this.
+    let environment = std::fs::read(format!("/proc/{}/environ", process.pid())).unwrap();
+    let environment = String::from_utf8(environment).unwrap();
+    assert!(environment.contains("MIMALLOC_ARENA_MAX_OBJECT_SIZE=16384"), "{environment}");
     process.kill().await;
 }
 
