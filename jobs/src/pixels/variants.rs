@@ -94,18 +94,17 @@ pub(crate) fn variants(
     go_on()?;
     let decoded = decode::decode_to_width(bytes, probe, order.widest(), memory)?;
     let Decoded { pixels: mut picture, flaw } = decoded;
-    let widths = order.widths_of(picture.width, picture.height);
-    let fingerprint = widths.iter().rfind(|&&width| {
-        let (width, height) = shrunk((picture.width, picture.height), width);
-        width.min(height) >= FINGERPRINT_SIDE
-    });
-    let fingerprint = fingerprint.or(widths.first()).copied();
-    let mut files = Vec::with_capacity(widths.len() * order.encodings.len());
+    let widest = (picture.width, picture.height);
+    let sizes: Vec<_> =
+        order.widths_of(widest).into_iter().map(|width| shrunk(widest, width)).collect();
+    let large = sizes.iter().rfind(|(width, height)| width.min(height) >= &FINGERPRINT_SIDE);
+    let fingerprint = large.or(sizes.first()).copied();
+    let mut files = Vec::with_capacity(sizes.len() * order.encodings.len());
     let mut luma = None;
-    for width in widths {
+    for size in sizes {
         go_on()?;
-        picture = narrower(picture, width)?;
-        if fingerprint == Some(width) {
+        picture = smaller(picture, size)?;
+        if fingerprint == Some(size) {
             luma = Some(picture.luma());
         }
         for encoding in order.encodings.iter().rev() {
@@ -127,7 +126,7 @@ impl VariantOrder {
     }
 
     /// The widths that a picture of this size gets, wide before narrow, each once.
-    fn widths_of(&self, width: u32, height: u32) -> Vec<u32> {
+    fn widths_of(&self, (width, height): (u32, u32)) -> Vec<u32> {
         let highest = u64::from(width) * u64::from(MAX_SIDE) / u64::from(height.max(1));
         let most = width.min(MAX_SIDE).min(u32::try_from(highest).unwrap_or(MAX_SIDE));
         let mut widths: Vec<_> =
@@ -138,9 +137,8 @@ impl VariantOrder {
     }
 }
 
-fn narrower(picture: Picture, width: u32) -> Result<Picture, VariantError> {
+fn smaller(picture: Picture, to: (u32, u32)) -> Result<Picture, VariantError> {
     let from = (picture.width, picture.height);
-    let to = shrunk(from, width);
     if from == to {
         return Ok(picture);
     }
@@ -180,7 +178,7 @@ mod tests {
             (1080, 32_766, &[540, 400]),
         ];
         for (width, height, expected) in cases {
-            assert_eq!(three.widths_of(width, height), expected, "{width} × {height}");
+            assert_eq!(three.widths_of((width, height)), expected, "{width} × {height}");
         }
     }
 

@@ -1,10 +1,12 @@
 //! JPEG through libjpeg-turbo, scaled while it is decoded: at 1/8 only the mean of each block of 8 × 8
 //! pixels is computed.
 
-use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
+use std::borrow::Cow;
+
+use turbojpeg::{Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, ScalingFactor};
 
 use super::super::colour::Profile;
-use super::{DecodeError, Flaw, Format, Probe, Raw, Reason, Samples, Wanted, cost, icc};
+use super::{DecodeError, Flaw, Format, Probe, Raw, Reason, Samples, Wanted, cost, segments};
 
 /// A progressive picture may have so many scans. Encoders write about ten; each one goes over the
 /// whole picture, so a small file could keep a decoder busy for minutes.
@@ -24,7 +26,7 @@ pub(super) fn read(
     let scale = ScalingFactor::new(cost::eighths(probe, wanted) as usize, 8);
     let mut decoder = Decompressor::new().map_err(broken)?;
     decoder.set_scan_limit(MAX_SCANS).map_err(broken)?;
-    let header = decoder.read_header(bytes).map_err(broken)?;
+    let (header, file) = header(&mut decoder, bytes)?;
     if (header.width, header.height) != (probe.width as usize, probe.height as usize) {
         return Err(broken("its headers contradict each other"));
     }
@@ -40,7 +42,7 @@ pub(super) fn read(
     let pitch = width * format.size();
     let mut samples = vec![0; pitch * height];
     let mut decode = |samples: &mut [u8]| {
-        decoder.decompress(bytes, Image { pixels: samples, width, pitch, height, format })
+        decoder.decompress(&file, Image { pixels: samples, width, pitch, height, format })
     };
     let mut flaw = None;
     if decode(&mut samples).is_err() {
@@ -49,8 +51,9 @@ pub(super) fn read(
         let error = decode(&mut samples).err();
         flaw = error.map(|error| damage(&samples, pitch, &error)).transpose()?;
     }
-    if format == PixelFormat::CMYK && icc::adobe(bytes) {
-        // Adobe's programs store how much light is left, everybody else how much ink there is.
+    if format == PixelFormat::CMYK {
+        // What is stored is how much light the inks leave: Adobe's programs began with it, and all others
+        // read it so, with Adobe's mark or without.
         for sample in &mut samples {
             *sample = !*sample;
         }
@@ -63,10 +66,25 @@ pub(super) fn read(
             PixelFormat::GRAY => Samples::Grey(samples),
             _ => Samples::Rgb(samples),
         },
-        profile: icc::of_jpeg(bytes).map(Profile::Icc),
+        profile: segments::of_jpeg(bytes).map(Profile::Icc),
         orientation: probe.orientation.unwrap_or(1),
         flaw,
     })
+}
+
+/// What the headers say, and the file as the decoder takes it.
+fn header<'a>(
+    decoder: &mut Decompressor,
+    bytes: &'a [u8],
+) -> Result<(DecompressHeader, Cow<'a, [u8]>), DecodeError> {
+    match decoder.read_header(bytes) {
+        Ok(header) => Ok((header, Cow::Borrowed(bytes))),
+        // It takes stray bytes for an error, which is no reason to give up a picture.
+        Err(error) => {
+            let tidy = segments::tidied(bytes).ok_or_else(|| broken(error))?;
+            Ok((decoder.read_header(&tidy).map_err(broken)?, Cow::Owned(tidy)))
+        }
+    }
 }
 
 /// How much is missing at the end of a picture that could not be read to its end.

@@ -9,9 +9,9 @@
 mod avif;
 mod cost;
 mod heif;
-mod icc;
 mod jpeg;
 mod raster;
+mod segments;
 mod webp;
 
 use thiserror::Error;

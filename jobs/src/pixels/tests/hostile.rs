@@ -63,6 +63,47 @@ fn truncations_and_flipped_bits_of_every_format() {
 }
 
 #[test]
+fn stray_bytes_between_headers_cost_no_pixel() {
+    let whole = jpeg(&busy(96, 64), Subsamp::Sub2x2, false);
+    let mut stray = whole[..20].to_vec();
+    stray.extend(b"stray");
+    stray.extend(&whole[20..]);
+    assert_eq!(look(&stray, "stray").unwrap().flaws.len(), 1, "the headers tell it");
+    let pixels =
+        |file: &[u8]| decode(file, &look(file, "").unwrap(), Wanted::Full, MEMORY).unwrap().pixels;
+    assert_eq!(pixels(&stray), pixels(&whole));
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a skipped test must say so")]
+fn every_truncation_of_ten_good_files() {
+    let photos = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/photos"));
+    if !photos.is_dir() {
+        println!("SKIPPED: ../shared/photos is not there");
+        return;
+    }
+    for name in [
+        "camera/Canon_PowerShot_S30.jpg",
+        "other/3.jpg",
+        "other/Channel_digital_image_CMYK_color.jpg",
+        "other/Alpha_Lossy_2.webp",
+        "other/Crash_test.gif",
+        "other/alpha-premultiply-1024x768-paper.png",
+        "other/16-bit-grey-alpha.png",
+        "other/Arbitro.tiff",
+        "other/samplefilehub.heif",
+        "other/exif.avif",
+    ] {
+        let whole = std::fs::read(photos.join(name)).unwrap();
+        // A prime number of cuts: they fall anywhere in what repeats.
+        for cut in (0..whole.len()).step_by(whole.len() / 13) {
+            fate(&whole[..cut], name);
+        }
+        assert_eq!(fate(&whole, name), "read");
+    }
+}
+
+#[test]
 #[expect(clippy::print_stdout, reason = "a skipped test must say so")]
 fn the_malformed_files_of_the_collection() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/photos/malformed"));

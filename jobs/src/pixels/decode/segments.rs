@@ -1,11 +1,9 @@
-//! The colour profile in a JPEG, and Adobe's mark (ICC.1:2022 annex B.4; Adobe TN 5116).
+//! The segments of a JPEG: its colour profile (ICC.1:2022 annex B.4), and what of them a decoder needs.
 
 use super::super::cursor::Cursor;
 
 /// APP2 with this start holds a part of the profile.
 const ICC: &[u8] = b"ICC_PROFILE\0";
-/// APP14 with this start is Adobe's.
-const ADOBE: &[u8] = b"Adobe";
 
 /// The profile, joined from its parts; `None` when there is none or a part is missing.
 pub(super) fn of_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -24,9 +22,23 @@ pub(super) fn of_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     whole.then(joined)
 }
 
-/// Whether Adobe's mark is there, which says that CMYK is stored upside down.
-pub(super) fn adobe(bytes: &[u8]) -> bool {
-    Segments::of(bytes).any(|(marker, body)| marker == 0xEE && body.starts_with(ADOBE))
+/// The file without what decoders stumble over: bytes between segments, and all notes but Adobe's,
+/// which says how colours are stored.
+pub(super) fn tidied(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut tidy = vec![0xFF, 0xD8];
+    let mut segments = Segments::of(bytes);
+    for (marker, body) in &mut segments {
+        if !matches!(marker, 0xE0..=0xED | 0xEF | 0xFE) {
+            tidy.extend([0xFF, marker]);
+            // As it was read from two bytes.
+            tidy.extend(u16::try_from(body.len() + 2).ok()?.to_be_bytes());
+            tidy.extend(body);
+        }
+    }
+    let scan = segments.0.rest();
+    tidy.extend([0xFF, 0xDA]);
+    tidy.extend(scan);
+    (!scan.is_empty()).then_some(tidy)
 }
 
 /// The segments before the first scan.
