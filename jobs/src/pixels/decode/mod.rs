@@ -1,6 +1,6 @@
 //! Pixels out of files, within bounds that are known before anything is allocated.
 //!
-//! 1. [`cost`] says from the header alone what a decode takes; [`decode`] refuses what takes more
+//! 1. [`cost()`] says from the header alone what a decode takes; [`decode`] refuses what takes more
 //!    than it may;
 //! 2. `jpeg`, `raster`, `webp`, `avif`, `heif` read the samples of a format as the file has them, as small
 //!    as serves what is wanted;
