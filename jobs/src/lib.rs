@@ -9,6 +9,7 @@
 //! - `photos`, `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
+//! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
 //! - [`metric`]: the names of what they measure;
 //! - [`schema`]: what their payloads look like, as JSON schemas;
 //! - [`samples`]: photos for demos and tests.
@@ -17,7 +18,9 @@
 pub mod bench;
 pub mod context;
 pub mod effects;
+pub mod evaluation;
 pub mod job;
+mod matching;
 pub mod metric;
 mod photos;
 mod pixels;

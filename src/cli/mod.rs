@@ -4,6 +4,7 @@ mod check;
 mod dead;
 mod demo;
 mod enqueue;
+mod evaluate;
 mod jobs;
 mod link;
 mod migrate;
@@ -71,6 +72,9 @@ enum Command {
     Link(link::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
+    /// Measure how good decisions are, on labelled data
+    #[command(subcommand)]
+    Evaluate(evaluate::Command),
     /// Bring the catalogue's schema up to date
     Migrate(migrate::Args),
 }
@@ -135,6 +139,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Dead(command) => dead::dead(command, config).await,
         Command::Link(args) => link::link(&args, &config),
         Command::Check(_) => check::check(config).await,
+        Command::Evaluate(command) => evaluate::evaluate(command).await,
         Command::Migrate(args) => migrate::migrate(args, config).await,
         Command::Demo(_) => Ok(ExitCode::from(2)),
     }

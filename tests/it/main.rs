@@ -21,6 +21,7 @@ mod children;
 mod cli;
 mod cluster;
 mod conformance;
+mod evaluate;
 mod fair;
 mod http_auth;
 mod http_cancel;

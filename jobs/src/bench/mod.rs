@@ -1,6 +1,10 @@
 //! What `tests/bench` measures, as programs of their own can call it. Not for use: the daemon has jobs.
 
+mod library;
+
 use crate::pixels::{self, Encoding, Head, Limits, Probe, Step, VariantOrder, Wanted, probe};
+
+pub use library::{Matched, match_library};
 
 /// As much as the decode of any photo takes.
 const MEMORY: u64 = 1 << 30;

@@ -1,0 +1,101 @@
+//! Shows as setlist.fm knows them, and the nights that they make.
+
+use chrono::NaiveDate;
+
+use crate::pixels::Place;
+
+use super::names::Name;
+
+/// From so many artists on, a night is a festival (or a day of one): it begins before the evening.
+const FESTIVAL: usize = 5;
+
+/// A city of setlist.fm.
+#[derive(Clone, Debug)]
+pub(crate) struct City {
+    pub(crate) name: String,
+    /// Its centre, 2.6 km from its venues in the median, 15 km at the 95th percentile.
+    pub(crate) place: Option<Place>,
+}
+
+/// A venue of setlist.fm, which knows no coordinates of venues.
+#[derive(Clone, Debug)]
+pub(crate) struct Venue {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// One record in 225 has none.
+    pub(crate) city: Option<City>,
+}
+
+/// What an artist played on one day at one venue: one setlist, often without songs.
+#[derive(Clone, Debug)]
+pub(crate) struct Show {
+    pub(crate) setlist: String,
+    /// The day that it began on, at the venue.
+    pub(crate) date: NaiveDate,
+    pub(crate) artist: String,
+    pub(crate) venue: Venue,
+}
+
+/// All that happened at one venue on one date: what people remember as a concert, and what photos are
+/// linked to.
+#[derive(Clone, Debug)]
+pub(crate) struct EventNight {
+    pub(crate) date: NaiveDate,
+    pub(crate) venue: Venue,
+    /// In the order in which they were found; two of one artist are two shows of the night.
+    pub(crate) artists: Vec<String>,
+    /// Their setlists, in the same order.
+    pub(crate) setlists: Vec<String>,
+    pub(super) venue_name: Name,
+    pub(super) city_name: Name,
+}
+
+impl EventNight {
+    /// How many different artists played.
+    pub(crate) fn acts(&self) -> usize {
+        let mut names: Vec<&str> = self.artists.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
+    }
+
+    /// Many artists, and so a beginning at noon.
+    pub(crate) fn festival(&self) -> bool {
+        self.acts() >= FESTIVAL
+    }
+
+    /// An artist played twice: an early and a late show, between which photos cannot choose.
+    pub(crate) fn two_shows(&self) -> bool {
+        self.acts() < self.artists.len()
+    }
+
+    /// The centre of the venue's city.
+    pub(crate) fn city_centre(&self) -> Option<Place> {
+        self.venue.city.as_ref()?.place
+    }
+}
+
+/// Groups shows by venue and date. A show that is told twice counts once.
+pub(crate) fn event_nights(shows: impl IntoIterator<Item = Show>) -> Vec<EventNight> {
+    let mut nights: Vec<EventNight> = Vec::new();
+    for show in shows {
+        let same =
+            |night: &&mut EventNight| night.date == show.date && night.venue.id == show.venue.id;
+        let Some(night) = nights.iter_mut().find(same) else {
+            nights.push(EventNight {
+                date: show.date,
+                venue_name: Name::new(&show.venue.name),
+                city_name: Name::new(show.venue.city.as_ref().map_or("", |city| &city.name)),
+                venue: show.venue,
+                artists: vec![show.artist],
+                setlists: vec![show.setlist],
+            });
+            continue;
+        };
+        if !night.setlists.contains(&show.setlist) {
+            night.artists.push(show.artist);
+            night.setlists.push(show.setlist);
+        }
+    }
+    nights
+}
