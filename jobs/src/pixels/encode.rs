@@ -37,12 +37,12 @@ impl Encoding {
         }
     }
 
-    /// Peak bytes per pixel that the encoder takes beside the picture itself, as measured.
-    pub(super) fn bytes_per_pixel(self) -> u64 {
+    /// Peak bytes that the encoder takes for so many pixels beside the picture itself, as measured.
+    pub(super) fn cost(self, pixels: u64) -> u64 {
         match self {
-            Self::Jpeg { .. } => 4,
-            Self::WebP { .. } => 10,
-            Self::Avif { .. } => 40,
+            Self::Jpeg { .. } => 4 * pixels,
+            Self::WebP { .. } => 10 * pixels,
+            Self::Avif { .. } => (12 << 20) + 40 * pixels,
         }
     }
 

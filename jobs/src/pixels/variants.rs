@@ -75,9 +75,9 @@ pub(crate) fn variants_cost(probe: &Probe, order: &VariantOrder) -> u64 {
     let (width, height) = orient::size(probe.orientation.unwrap_or(1), probe.width, probe.height);
     let (width, height) = shrunk((width, height), widest.min(width));
     let pixels = u64::from(width) * u64::from(height);
-    let encoders = order.encodings.iter().map(|encoding| encoding.bytes_per_pixel());
+    let encoders = order.encodings.iter().map(|encoding| encoding.cost(pixels));
     let picture = 3 * pixels;
-    let encode = 2 * picture + pixels * encoders.max().unwrap_or_default();
+    let encode = 2 * picture + encoders.max().unwrap_or_default();
     (cost(probe, Wanted::Width(widest)) + picture).max(encode)
 }
 

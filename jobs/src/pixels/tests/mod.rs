@@ -9,6 +9,7 @@ mod draw;
 mod fuzz;
 mod hostile;
 mod manifest;
+mod variants;
 mod walks;
 
 use super::head::{MAX_BYTES, MAX_READS};
