@@ -60,5 +60,6 @@ mod shutdown;
 mod start;
 mod tls;
 mod undecodable;
+mod variant_looks;
 mod wire;
 mod workers;

@@ -7,25 +7,24 @@ use roadie_jobs::effects::catalogue::{Catalogue, CataloguedPhoto, FileKey};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::support::eventually;
 use super::support::http::{get, sample};
 use super::support::operator::{Operator, ended};
-use super::support::photos::{PHONE, QUARTERS, Shot};
+use super::support::photos::{PHONE, Shot};
 use super::support::process::{Process, signal};
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
-use super::support::{Missing, eventually};
 
 const SCANS: &str = "photo-processing";
 const IMAGES: &str = "image-optimization";
 /// Small, so that a debug build is done with it at once.
-const WIDTHS: [u32; 2] = [48, 96];
-const FORMATS: [&str; 3] = ["jpeg", "webp", "avif"];
+pub(super) const WIDTHS: [u32; 2] = [48, 96];
 
 /// A phone's photo, everything that nobody else should see included.
-const SHOT: Shot<'_> = Shot { size: (160, 120), orientation: Some(1), ..PHONE };
+pub(super) const SHOT: Shot<'_> = Shot { size: (160, 120), orientation: Some(1), ..PHONE };
 
-fn small(stage: Stage) -> Stage {
+pub(super) fn small(stage: Stage) -> Stage {
     stage.set("queues.image-optimization.weight", 1).set("images.widths", "48,96")
 }
 
@@ -36,7 +35,7 @@ async fn scanned(stage: &Stage, user: i64) -> Vec<CataloguedPhoto> {
     stage.catalogue().await.photos(user, None, 100).await.unwrap()
 }
 
-async fn optimize(stage: &Stage, user: i64, photo: &CataloguedPhoto) -> Value {
+pub(super) async fn optimize(stage: &Stage, user: i64, photo: &CataloguedPhoto) -> Value {
     let payload = json!({ "userId": user, "photoId": photo.photo_id });
     let id = stage.add(IMAGES, "optimize-photo", payload).await;
     stage.returned(IMAGES, &id).await
@@ -48,7 +47,7 @@ async fn manifest(catalogue: &Catalogue, user: i64, photo: &FileKey) -> Option<V
 }
 
 /// The objects that a manifest names, as they are in a folder.
-fn objects(bucket: &Path, manifest: &Value) -> Vec<(String, Vec<u8>)> {
+pub(super) fn objects(bucket: &Path, manifest: &Value) -> Vec<(String, Vec<u8>)> {
     let variants = manifest["variants"].as_array().unwrap().iter();
     variants
         .map(|variant| {
@@ -206,119 +205,6 @@ async fn a_kill_between_two_puts_leaves_nothing_broken() {
     let kept = manifest(&catalogue, user, &photo.key).await.unwrap();
     assert_eq!(kept["variants"], result["variants"]);
     second.kill().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_orientation_is_upright_and_nothing_is_left_of_the_notes() {
-    let stage = need!(Stage::new());
-    let exiftool = need!(exiftool());
-    let folder = stage.folder("photos");
-    for orientation in 1..=8 {
-        let shot = Shot { orientation: Some(orientation), ..SHOT };
-        std::fs::write(folder.join(format!("{orientation}.jpg")), shot.photo()).unwrap();
-    }
-    // The embedded store is one, too.
-    let stage = small(stage).set("folders.roots", folder.display());
-    let worker = Worker::start(&stage).await;
-    let user = user();
-    let id = stage.add(SCANS, "scan-folder", json!({ "userId": user, "path": folder })).await;
-    stage.completed(SCANS, &id).await;
-    let photos = stage.catalogue().await.photos(user, None, 100).await.unwrap();
-    assert_eq!(photos.len(), 8);
-    let bucket = stage.path().join("data/objects/images");
-    for photo in &photos {
-        assert!(photo.facts.place.is_some(), "there is something to remove");
-        let turned = photo.facts.orientation > Some(4);
-        let result = optimize(&stage, user, photo).await;
-        for variant in result["variants"].as_array().unwrap() {
-            let (width, height) = (&variant["width"], &variant["height"]);
-            let expected = match (width.as_u64(), turned) {
-                (Some(48), false) => 36,
-                (Some(48), true) => 64,
-                (_, false) => 72,
-                (_, true) => 128,
-            };
-            assert_eq!(height, &json!(expected), "{} {variant}", photo.name);
-        }
-        for (key, bytes) in objects(&bucket, &result) {
-            // AVIFs are looked at by who encodes them.
-            if key.rsplit('.').next() != Some("avif") {
-                let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
-                assert_quarters(&picture, &format!("{} {key}", photo.name));
-            }
-        }
-    }
-    assert!(
-        metadata(&exiftool, &folder).iter().all(|(_, found)| found.len() > 5),
-        "it can find some"
-    );
-    let found = metadata(&exiftool, &bucket);
-    assert_eq!(found.len(), 8 * WIDTHS.len() * FORMATS.len());
-    for (file, groups) in found {
-        assert!(groups.is_empty(), "{file}: {groups:?}");
-    }
-    worker.stop().await;
-}
-
-fn assert_quarters(picture: &image::RgbImage, which: &str) {
-    let (width, height) = picture.dimensions();
-    for (row, colours) in QUARTERS.iter().enumerate() {
-        for (column, expected) in colours.iter().enumerate() {
-            let at = |side: u32, half: usize| side / 4 + u32::try_from(half).unwrap() * side / 2;
-            let found = picture.get_pixel(at(width, column), at(height, row)).0;
-            let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(*b) < 40);
-            assert!(
-                near,
-                "{which}: {found:?} instead of {expected:?} in row {row}, column {column}"
-            );
-        }
-    }
-}
-
-/// An independent tool for metadata.
-fn exiftool() -> Result<String, Missing> {
-    let program = std::env::var("ROADIE_TEST_EXIFTOOL").unwrap_or_else(|_| "exiftool".to_owned());
-    match std::process::Command::new(&program).arg("-ver").output() {
-        Ok(said) if said.status.success() => Ok(program),
-        other => {
-            Err(Missing { what: "exiftool", why: format!("{program} does not run: {other:?}") })
-        }
-    }
-}
-
-/// What exiftool finds in each file of a folder beside what every picture of its format has.
-fn metadata(exiftool: &str, folder: &Path) -> Vec<(String, Vec<String>)> {
-    let said = std::process::Command::new(exiftool)
-        .args(["-json", "-G1", "-a", "-u", "-r", "-ee"])
-        .arg(folder)
-        .output()
-        .unwrap();
-    let files: Vec<serde_json::Map<String, Value>> = serde_json::from_slice(&said.stdout).unwrap();
-    // The file system's own, the codec's headers, and what follows from both.
-    let plain = [
-        "ExifTool",
-        "System",
-        "File",
-        "Composite",
-        "RIFF",
-        "Meta",
-        "JFIF",
-        "QuickTime",
-        "ICC-header",
-        "ICC_Profile",
-    ];
-    files
-        .into_iter()
-        .map(|file| {
-            let name = file["SourceFile"].as_str().unwrap().to_owned();
-            let odd = |tag: &&String| {
-                let group = tag.split(':').next().unwrap();
-                *tag != "SourceFile" && (!plain.contains(&group) || tag.ends_with(":Comment"))
-            };
-            let odd = file.keys().filter(odd).cloned().collect();
-            (name, odd)
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
