@@ -184,10 +184,10 @@ else
 fi
 
 if [ -n "$filter" ]; then
-    stage "tests" cargo test --workspace --locked "$filter"
+    stage "tests" cargo test --workspace --locked --no-fail-fast "$filter"
 else
     # The conformance tests run at once, in the end, so that one table shows them all.
-    stage "tests" cargo test --workspace --locked -- --skip conformance::
+    stage "tests" cargo test --workspace --locked --no-fail-fast -- --skip conformance::
     if [ "${#clients[@]}" -gt 0 ]; then
         stage "conformance" node tests/conformance/run.mjs "${clients[@]}"
     fi
