@@ -88,9 +88,34 @@ need_codec_tools() {
         return
     fi
     system_packages "to build the image codecs" "${missing[@]}" || true
+    if ! { has c++ && has make && has cmake && has nasm; } && unpacked codec-tools g++ make cmake nasm; then
+        codec_tools_run
+        PATH=$PATH:$cache/codec-tools/wrappers
+        say "codecs      built with tools in $cache/codec-tools/wrappers"
+    fi
     for tool in c++ make cmake nasm; do
         has "$tool" || fail "no $tool; as root: apt-get install ${missing[*]} (macOS: brew install cmake nasm)"
     done
+}
+
+# Makes the unpacked tools callable like installed ones. The C++ compiler has only its own half with it, so it
+# is told where the C compiler keeps the other.
+codec_tools_run() {
+    local home=$cache/codec-tools tool half libraries
+    libraries=$(libraries "$home/usr")
+    mkdir -p "$home/wrappers"
+    for tool in g++ make cmake nasm; do
+        half=
+        if [ "$tool" = g++ ]; then
+            half="-B'$(dirname "$(cc -print-libgcc-file-name)")'"
+        fi
+        cat >"$home/wrappers/$tool" <<WRAPPER
+#!/bin/sh
+LD_LIBRARY_PATH='$libraries' exec '$home/usr/bin/$tool' $half "\$@"
+WRAPPER
+        chmod +x "$home/wrappers/$tool"
+    done
+    ln -sf g++ "$home/wrappers/c++"
 }
 
 # Makes the unpacked compiler look for headers in its own folder, and for the C library's shared

@@ -19,7 +19,7 @@ photos of FOLDER (without one: sample photos, made for it), prints what it found
 
 Needs a Rust toolchain. A Redis server is taken from the PATH, else unpacked from the distribution's
 package into a cache folder, else built with cargo; no service is started and no port is taken by it.
-A missing C compiler is installed with apt-get, as root or with sudo. The first build takes some
+Missing compilers are installed with apt-get, as root or with sudo, else unpacked likewise. The first build takes some
 minutes, later ones none. On macOS: brew install redis.
 USAGE
 }

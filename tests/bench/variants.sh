@@ -42,7 +42,7 @@ trap 'rm -rf "$work"' EXIT
 "$python" "$here/photos.py" "$folder" >"$work/photos"
 mapfile -t photos <"$work/photos"
 [ "${#photos[@]}" -gt 0 ] || fail "no JPEG above 6 megapixels in $folder"
-echo "${#photos[@]} photos, $(nproc) cores, sharp $(cd "$sharp" && node -p 'require("sharp/package.json").version')"
+echo "${#photos[@]} photos, $(nproc) cores, sharp $(sed -n 's/^  "version": "\(.*\)".*/\1/p' "$sharp/node_modules/sharp/package.json")"
 
 # side NAME FORMAT QUALITY EFFORT THREADS: a process of its own, so that its peak is its own.
 side() {
