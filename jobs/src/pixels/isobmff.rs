@@ -1,6 +1,7 @@
 //! HEIC and AVIF: boxes of ISO/IEC 14496-12, with the picture items of ISO/IEC 23008-12.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::colour::{Cicp, Profile};
 use super::cursor::Cursor;
@@ -83,6 +84,30 @@ pub(super) fn shown(bytes: &[u8]) -> (Option<Profile>, u8) {
         orientation = orient::then(orientation, turn);
     }
     (icc.map(Profile::Icc).or(cicp.map(Profile::Cicp)), orientation)
+}
+
+/// The data of every item of a whole file; `None` when items share their bytes, as no honest ones do,
+/// and would be longer than the file together.
+pub(super) fn data(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let meta = meta(&bytes).unwrap_or_default();
+    let child = |name: &[u8; 4]| {
+        let mut children = Boxes(meta.get(4..).unwrap_or_default()).flatten();
+        children.find(|(kind, _)| *kind == name).map(|(_, body)| body).unwrap_or_default()
+    };
+    let idat = child(b"idat");
+    let mut items: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+    let mut total = 0;
+    for Extent { item, method, at, len } in items::extents(child(b"iloc")).unwrap_or_default() {
+        let source = if method == 0 { bytes } else { idat };
+        let len = if len == 0 { source.size().saturating_sub(at) } else { len };
+        let part = source.bytes(at, len).unwrap_or_default();
+        total += part.len();
+        if total > bytes.len() {
+            return None;
+        }
+        items.entry(item).or_default().extend(part);
+    }
+    Some(items.into_values().collect())
 }
 
 /// The data of one item; it may lie in the file or in the `idat` box.

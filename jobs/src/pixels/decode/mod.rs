@@ -6,6 +6,7 @@
 //!    as serves what is wanted;
 //! 3. the colours become sRGB and the rows upright.
 
+mod av1;
 mod avif;
 mod cost;
 mod heif;

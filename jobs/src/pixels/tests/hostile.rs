@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use image::ImageFormat;
 use turbojpeg::Subsamp;
 
-use super::super::{Wanted, decode, decode_luma};
+use super::super::picture::Picture;
+use super::super::{Encoding, Wanted, decode, decode_luma};
 use super::draw::{busy, file, jpeg};
 use super::look;
 
@@ -60,6 +61,17 @@ fn truncations_and_flipped_bits_of_every_format() {
             fate(&flipped, "flipped");
         }
     }
+}
+
+#[test]
+fn a_container_may_not_claim_less_than_its_stream() {
+    let picture = Picture { width: 1300, height: 900, rgb: vec![90; 1300 * 900 * 3] };
+    let mut file = Encoding::Avif { quality: 30, speed: 9 }.encode(&picture).unwrap();
+    assert_eq!(fate(&file, "honest"), "read");
+    let ispe = memchr::memmem::find(&file, b"ispe").unwrap();
+    file[ispe + 8..ispe + 16].copy_from_slice(&[0, 0, 0, 100, 0, 0, 0, 100]);
+    let told = fate(&file, "lying");
+    assert!(told.contains("larger than its container says"), "{told}");
 }
 
 #[test]
