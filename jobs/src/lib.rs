@@ -37,6 +37,7 @@ pub use registry::{Registry, RegistryError};
 /// Every kind that this build can run: one line per kind.
 pub fn registry() -> Registry {
     Registry::default()
+        .with::<photos::DedupPhotos>()
         .with::<photos::OptimizePhoto>()
         .with::<photos::ScanFolder>()
         .with::<photos::ScanS3>()

@@ -21,6 +21,7 @@ mod children;
 mod cli;
 mod cluster;
 mod conformance;
+mod dedup_photos;
 mod evaluate;
 mod fair;
 mod http_auth;

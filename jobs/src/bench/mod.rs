@@ -2,7 +2,12 @@
 
 mod library;
 
-use crate::pixels::{self, Encoding, Head, Limits, Probe, Step, VariantOrder, Wanted, probe};
+use sha2::{Digest as _, Sha256};
+
+use crate::photos::dedup::index::Words;
+use crate::pixels::{
+    self, Encoding, Fingerprint, Head, Limits, Probe, SHORT_SIDE, Step, VariantOrder, Wanted, probe,
+};
 
 pub use library::{Matched, match_library};
 
@@ -51,7 +56,7 @@ pub fn variants(bytes: &[u8], format: &str, quality: u8, effort: u8) -> Result<M
     let probe = probed(bytes)?;
     let made = pixels::variants(bytes, &probe, &order, MEMORY, &|| false)
         .map_err(|error| error.to_string())?;
-    std::hint::black_box(made.luma);
+    std::hint::black_box(Fingerprint::of(&made.luma));
     Ok(Made {
         files: made.files.into_iter().map(|file| (file.width, file.bytes)).collect(),
         placeholder: made.placeholder,
@@ -84,4 +89,37 @@ pub fn picture(bytes: &[u8]) -> Result<(u32, u32, Vec<u8>, [u64; 2]), String> {
     let decoded = pixels::decode(bytes, &probe, Wanted::Full, MEMORY);
     let picture = decoded.map_err(|error| format!("{error}; {}", error.hint()))?.pixels;
     Ok((picture.width, picture.height, picture.rgb, costs))
+}
+
+/// What a scan finds out about a photo's looks: camera data, scaled decode, fingerprint; a word of it.
+///
+/// # Errors
+/// The photo cannot be read.
+pub fn fingerprint(bytes: &[u8]) -> Result<u64, String> {
+    let probe = probed(bytes)?;
+    let decoded = pixels::decode_luma(bytes, &probe, SHORT_SIDE, MEMORY);
+    let luma = decoded.map_err(|error| error.to_string())?.pixels;
+    Ok(Fingerprint::of(&luma).gradient)
+}
+
+/// The hash of a photo's bytes, which a scan computes on the way; a byte of it.
+pub fn content_hash(bytes: &[u8]) -> u8 {
+    Sha256::digest(bytes)[0]
+}
+
+/// How many pairs of words differ by at most `radius` bits, and a sum that tells whether they are the
+/// same ones, in whatever order they were found.
+pub fn pairs(words: &[u64], radius: u32) -> (u64, u64) {
+    let (mut count, mut sum) = (0, 0_u64);
+    Words::new(words.iter().copied()).pairs(radius, |one, other| {
+        count += 1;
+        sum = sum.wrapping_add(u64::from(one) << 32 | u64::from(other));
+    });
+    (count, sum)
+}
+
+/// Prepares words for look-ups; what it answers tells how many are within `radius` of one.
+pub fn look_up(words: &[u64], radius: u32) -> impl Fn(u64) -> usize + use<> {
+    let index = Words::new(words.iter().copied()).index(radius);
+    move |word| index.within(word).len()
 }

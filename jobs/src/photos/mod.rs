@@ -3,10 +3,13 @@
 //! - `scan_folder`, `scan_s3`: the kinds that scan;
 //! - `scan`: the loop that they share: page, read, record, checkpoint, report;
 //! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
+//! - `dedup_photos`: the kind that finds duplicates; `dedup`: how;
 //! - `progress`: what web tiers poll; `takeout`: Google's sidecars;
 //! - `optimize_photo`: the kind that makes variants, step by step in `optimizing`; `original`: a
 //!   catalogued photo's own bytes; `manifest`: what is told of its variants.
 
+pub(crate) mod dedup;
+mod dedup_photos;
 mod listing;
 mod manifest;
 mod optimize_photo;
@@ -24,6 +27,7 @@ use std::time::Duration;
 use crate::effects::catalogue::CatalogueError;
 use crate::job::JobError;
 
+pub(crate) use dedup_photos::DedupPhotos;
 pub(crate) use optimize_photo::OptimizePhoto;
 pub(crate) use scan_folder::ScanFolder;
 pub(crate) use scan_s3::ScanS3;

@@ -1,4 +1,7 @@
-//! What is found out about one file.
+//! What is found out about one file: what its head says and whether it is damaged, or, where copies are to be
+//! found, all of it (`whole`).
+
+mod whole;
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,11 +10,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::JoinError;
 
 use super::listing::{Item, Place, object_error};
 use super::takeout::{self, Sidecar};
-use crate::effects::catalogue::{Note, PhotoFacts, ScannedFile, Verdict};
-use crate::effects::{ObjectError, Objects, PhotoLimits};
+use crate::effects::catalogue::{Content, Note, PhotoFacts, ScannedFile, Verdict};
+use crate::effects::{Effects, ObjectError, Objects, PhotoLimits};
 use crate::job::JobError;
 use crate::pixels::{Head, Limits, Probe, Refusal, Step, Walk, probe};
 
@@ -22,25 +26,47 @@ const CHUNK: usize = 256 * 1024;
 /// read now.
 pub(super) async fn read(
     item: Item,
-    objects: &Objects,
-    limits: PhotoLimits,
+    effects: &Effects,
+    fingerprint: bool,
 ) -> Result<ScannedFile, JobError> {
-    let verdict = match item.place {
+    let whole =
+        if fingerprint { whole::read(&item.place, &item.name, effects).await? } else { None };
+    let (verdict, content) = match whole {
+        Some(found) => found,
+        None => (head(item.place, &item.name, effects).await?, None),
+    };
+    Ok(ScannedFile {
+        file_id: item.file_id,
+        name: item.name,
+        source_rev: item.revision,
+        verdict,
+        content,
+    })
+}
+
+/// What is found out about a file and, where it was read as a whole, what it holds.
+type Found = (Verdict, Option<Content>);
+
+/// Reads what the head of a file says and, of a local one, whether the rest is damaged.
+async fn head(place: Place, name: &str, effects: &Effects) -> Result<Verdict, JobError> {
+    let limits = effects.photos;
+    Ok(match place {
         Place::Nowhere(reason) => failed(reason),
         Place::Disk { path, sidecar } => {
-            let name = item.name.clone();
+            let name = name.to_owned();
             let work = move || from_disk(&path, &name, sidecar.as_deref(), limits);
-            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-                // A panic of the parser is that file's problem, and ours to mend.
-                tracing::error!(%error, "reading a photo panicked");
-                failed("the file made the reader fail; this is a fault of Roadie".to_owned())
-            })
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| fault(&error))
         }
         Place::Object { bucket, key, bytes } => {
-            from_bucket(objects, &bucket, &key, bytes, &item.name, limits).await?
+            from_bucket(&effects.objects, &bucket, &key, bytes, name, limits).await?
         }
-    };
-    Ok(ScannedFile { file_id: item.file_id, name: item.name, source_rev: item.revision, verdict })
+    })
+}
+
+/// A panic of a parser is that file's problem, and ours to mend.
+fn fault(error: &JoinError) -> Verdict {
+    tracing::error!(%error, "reading a photo panicked");
+    failed("the file made the reader fail; this is a fault of Roadie".to_owned())
 }
 
 fn from_disk(path: &Path, name: &str, sidecar: Option<&Path>, limits: PhotoLimits) -> Verdict {
@@ -73,15 +99,7 @@ fn from_disk(path: &Path, name: &str, sidecar: Option<&Path>, limits: PhotoLimit
         Ok((probed, bytes))
     };
     match looked() {
-        Ok((Ok(probe), bytes)) => {
-            let told = sidecar.map(read_sidecar);
-            let (told, complaint) = match told {
-                Some(Ok(sidecar)) => (Some(sidecar), None),
-                Some(Err(complaint)) => (None, Some(complaint)),
-                None => (None, None),
-            };
-            verdict(probe, bytes, told.as_ref(), complaint)
-        }
+        Ok((Ok(probe), bytes)) => verdict(probe, bytes, sidecar.map(read_sidecar), None),
         Ok((Err(refusal), _)) => refused(&refusal),
         Err(error) => failed(format!("the file could not be read: {error}")),
     }
@@ -127,21 +145,32 @@ async fn from_bucket(
             Step::Picture(probe) => return Ok(verdict(*probe, bytes, None, None)),
             Step::Refused(refusal) => return Ok(refused(&refusal)),
         };
-        match objects.read(bucket, key, wanted.clone()).await {
-            Ok(read) if read.len() as u64 == wanted.end - wanted.start => {
-                head.insert(wanted.start, read);
-            }
-            Ok(_) => {
-                return Ok(failed("the object became shorter while it was read".to_owned()));
-            }
-            // This object's problem; the others may be fine.
-            Err(ObjectError::Unreadable { code, .. }) => return Ok(failed(withheld(&code))),
-            Err(error @ ObjectError::NoObject { .. }) => {
-                return Ok(failed(format!("the object could not be read: {error}")));
-            }
-            Err(error) => return Err(object_error(error)),
+        match part(objects, bucket, key, wanted.clone()).await? {
+            Ok(read) => head.insert(wanted.start, read),
+            Err(failed) => return Ok(failed),
         }
     }
+}
+
+/// Some bytes of an object, or why it does not have them.
+async fn part(
+    objects: &Objects,
+    bucket: &str,
+    key: &str,
+    wanted: Range<u64>,
+) -> Result<Result<Vec<u8>, Verdict>, JobError> {
+    let length = wanted.end - wanted.start;
+    let reason = match objects.read(bucket, key, wanted).await {
+        Ok(read) if read.len() as u64 == length => return Ok(Ok(read)),
+        Ok(_) => "the object became shorter while it was read".to_owned(),
+        // This object's problem; the others may be fine.
+        Err(ObjectError::Unreadable { code, .. }) => withheld(&code),
+        Err(error @ ObjectError::NoObject { .. }) => {
+            format!("the object could not be read: {error}")
+        }
+        Err(error) => return Err(object_error(error)),
+    };
+    Ok(Err(failed(reason)))
 }
 
 /// Why a store does not hand out an object.
@@ -172,13 +201,18 @@ fn refused(refusal: &Refusal) -> Verdict {
 fn verdict(
     probe: Probe,
     bytes: u64,
-    sidecar: Option<&Sidecar>,
-    complaint: Option<String>,
+    sidecar: Option<Result<Sidecar, String>>,
+    blind: Option<String>,
 ) -> Verdict {
+    let (sidecar, complaint) = match sidecar.transpose() {
+        Ok(sidecar) => (sidecar, None),
+        Err(complaint) => (None, Some(complaint)),
+    };
     let mut reasons: Vec<String> = probe.flaws.iter().map(ToString::to_string).collect();
     reasons.extend(complaint);
+    reasons.extend(blind);
     let hint = probe.flaws.first().map(|flaw| flaw.hint().to_owned());
-    let facts = Box::new(facts(probe, bytes, sidecar));
+    let facts = Box::new(facts(probe, bytes, sidecar.as_ref()));
     if reasons.is_empty() {
         return Verdict::Clean(facts);
     }

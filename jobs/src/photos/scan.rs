@@ -10,12 +10,13 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::catalogue_error;
+use super::dedup_photos::DedupPhotos;
 use super::listing::{Cursor, Item, Source};
 use super::progress::ScanProgress;
 use super::reading;
-use crate::context::JobContext;
+use crate::context::{FollowUp, JobContext};
 use crate::effects::catalogue::{ScannedFile, Verdict};
-use crate::job::{Decision, JobError};
+use crate::job::{Decision, Job as _, JobError};
 use crate::metric;
 
 /// Files in a page, if the producer did not say.
@@ -108,17 +109,22 @@ pub(super) struct Scan<'a> {
     user_id: i64,
     source: Source,
     batch: usize,
+    fingerprint: bool,
+}
+
+/// What a scan is asked to do with its source.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Order {
+    /// Files in a page.
+    pub(super) batch: Option<usize>,
+    /// Whether files are read as a whole, to find duplicates.
+    pub(super) fingerprint: bool,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(
-        cx: &'a JobContext,
-        user_id: i64,
-        source: Source,
-        batch: Option<usize>,
-    ) -> Self {
-        let batch = batch.unwrap_or(DEFAULT_BATCH).clamp(1, MAX_BATCH);
-        Self { cx, user_id, source, batch }
+    pub(super) fn new(cx: &'a JobContext, user_id: i64, source: Source, order: Order) -> Self {
+        let batch = order.batch.unwrap_or(DEFAULT_BATCH).clamp(1, MAX_BATCH);
+        Self { cx, user_id, source, batch, fingerprint: order.fingerprint }
     }
 
     /// Runs to the end, or to a safe point when asked to stop.
@@ -189,6 +195,9 @@ impl<'a> Scan<'a> {
             state = Checkpoint { counts, cursor: Some(page.cursor), ..state };
             self.cx.checkpoint(&state).await?;
         }
+        if self.fingerprint {
+            self.cx.enqueue(self.dedup()).await?;
+        }
         let now = effects.clock.now_ms();
         let duration = now.saturating_sub(state.started_at);
         let seconds = Duration::from_millis(u64::try_from(duration).unwrap_or(0));
@@ -201,6 +210,17 @@ impl<'a> Scan<'a> {
             duration,
             ..ScanResult::default()
         })
+    }
+
+    /// What looks for duplicates among the photos. A scan that is repeated asks for it once.
+    fn dedup(&self) -> FollowUp {
+        FollowUp {
+            queue: DedupPhotos::QUEUE.to_owned(),
+            kind: DedupPhotos::KIND.to_owned(),
+            payload: serde_json::json!({ "userId": self.user_id }),
+            id: format!("dedup:{}:{}", self.user_id, self.cx.info().id),
+            delay: None,
+        }
     }
 
     async fn count(&self, progress: &mut ScanProgress) -> Result<u64, JobError> {
@@ -221,7 +241,9 @@ impl<'a> Scan<'a> {
         let effects = self.cx.effects();
         let provider = self.source.provider();
         let ids: Vec<String> = items.iter().map(|item| item.file_id.clone()).collect();
-        let known = effects.catalogue.known_revisions(self.user_id, provider, &ids).await;
+        let known =
+            effects.catalogue.known_revisions(self.user_id, provider, &ids, self.fingerprint);
+        let known = known.await;
         let known = known.map_err(catalogue_error)?;
         let all = items.len();
         let changed: Vec<Item> = items
@@ -232,7 +254,7 @@ impl<'a> Scan<'a> {
         counts.skipped += unchanged;
         metrics::counter!(metric::PHOTOS_SCANNED, "result" => "unchanged").increment(unchanged);
         let mut reads = futures::stream::iter(changed)
-            .map(|item| reading::read(item, &effects.objects, effects.photos))
+            .map(|item| reading::read(item, effects, self.fingerprint))
             .buffered(self.at_once());
         let mut files = Vec::with_capacity(all);
         while let Some(file) = reads.try_next().await? {

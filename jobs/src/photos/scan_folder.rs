@@ -6,15 +6,15 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
-use super::scan::{Scan, ScanResult};
+use super::scan::{Order, Scan, ScanResult};
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
 use crate::schema::describe;
 
 /// Reads the photos of a local folder, its sub-folders included, into the catalogue.
 ///
-/// Effects: rows of photos, processed files and photo outcomes; progress under
-/// `scan:progress:{userId}`.
+/// Effects: rows of photos, fingerprints, processed files and photo outcomes; progress under
+/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted.
 /// Safe to repeat because: rows are upserts on (user, provider, path), and unchanged files are skipped.
 /// Gives up when: the folder is outside the configured roots, is not there, or may not be opened, or
 /// another scan of the user is running. A disk that does not answer is tried again.
@@ -26,6 +26,9 @@ pub(crate) struct ScanFolder {
     path: String,
     #[serde(default)]
     batch_size: Option<usize>,
+    /// Whether duplicates are looked for afterwards.
+    #[serde(default)]
+    fingerprint: bool,
 }
 
 impl Job for ScanFolder {
@@ -42,6 +45,7 @@ impl Job for ScanFolder {
         let folder = cx.effects().folders.resolve(&self.path).map_err(|error| {
             if error.is_transient() { JobError::retry(error) } else { JobError::discard(error) }
         })?;
-        Scan::new(&cx, self.user_id, Source::Folder(folder), self.batch_size).run().await
+        let order = Order { batch: self.batch_size, fingerprint: self.fingerprint };
+        Scan::new(&cx, self.user_id, Source::Folder(folder), order).run().await
     }
 }

@@ -6,15 +6,16 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
-use super::scan::{Scan, ScanResult};
+use super::scan::{Order, Scan, ScanResult};
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
 use crate::schema::describe;
 
-/// Reads the photos below a prefix of a bucket into the catalogue. Only heads are fetched.
+/// Reads the photos below a prefix of a bucket into the catalogue. Only heads are fetched, unless what the
+/// photos look like is wanted as well.
 ///
-/// Effects: rows of photos, processed files and photo outcomes; progress under
-/// `scan:progress:{userId}`.
+/// Effects: rows of photos, fingerprints, processed files and photo outcomes; progress under
+/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted.
 /// Safe to repeat because: rows are upserts on (user, provider, bucket and key), and unchanged objects
 /// are skipped.
 /// Gives up when: the bucket is not there, access is denied or the store refuses for good, or another
@@ -29,6 +30,9 @@ pub(crate) struct ScanS3 {
     prefix: String,
     #[serde(default)]
     batch_size: Option<usize>,
+    /// Whether duplicates are looked for afterwards; each object is then read as a whole, once.
+    #[serde(default)]
+    fingerprint: bool,
 }
 
 impl Job for ScanS3 {
@@ -43,6 +47,7 @@ impl Job for ScanS3 {
 
     async fn run(self, cx: JobContext) -> Result<ScanResult, JobError> {
         let source = Source::Bucket { bucket: self.bucket, prefix: self.prefix };
-        Scan::new(&cx, self.user_id, source, self.batch_size).run().await
+        let order = Order { batch: self.batch_size, fingerprint: self.fingerprint };
+        Scan::new(&cx, self.user_id, source, order).run().await
     }
 }

@@ -37,7 +37,7 @@ fn wanted(dir: Dir, tag: u16) -> Option<&'static str> {
         (Dir::Main, 0x0111 | 0x0117 | 0x0144 | 0x0145) => "the place of the pixels",
         (Dir::Main, 0x0112) => "the orientation",
         (Dir::Main, 0x0132) => "the time of the last change",
-        (Dir::Exif, 0x9003 | 0x9004) => "the capture time",
+        (Dir::Exif, 0x9003 | 0x9004 | 0x9290..=0x9292) => "the capture time",
         (Dir::Exif, 0x9010..=0x9012) => "the time zone",
         (Dir::Gps, 1..=4) => "the GPS position",
         (Dir::Gps, 7 | 29) => "the GPS time",

@@ -91,7 +91,7 @@ impl Head {
     }
 
     /// What is known from `at` on without a gap; empty when nothing is.
-    pub(super) fn known(&self, at: u64) -> &[u8] {
+    pub(crate) fn known(&self, at: u64) -> &[u8] {
         let part = self.parts.range(..=at).next_back();
         part.and_then(|(start, part)| part.get(usize::try_from(at - start).ok()?..))
             .unwrap_or_default()

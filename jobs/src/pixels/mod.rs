@@ -21,12 +21,14 @@
 //! 1. `decode` knows what they cost before it begins, and reads every format;
 //! 2. `colour` makes sRGB of their colours, `orient` turns them upright, `resize` makes them smaller;
 //! 3. `variants` puts these together with `encode` and `placeholder`: one decode, all files for the web.
+//! 4. `fingerprint` keeps of them what copies have in common.
 
 mod colour;
 mod cursor;
 mod decode;
 mod directory;
 mod encode;
+mod fingerprint;
 mod flaw;
 mod format;
 mod gif_bmp;
@@ -58,9 +60,13 @@ use chrono::NaiveDateTime;
 
 pub(crate) use decode::{Wanted, cost, decode, decode_luma};
 pub(crate) use encode::Encoding;
+pub(crate) use fingerprint::{
+    FINGERPRINT_VERSION, Fingerprint, SHORT_SIDE, bands, bands_near, spread,
+};
 pub(crate) use flaw::{Flaw, Refusal};
 pub(crate) use format::Format;
 pub(crate) use head::Head;
+pub(crate) use picture::Luma;
 pub(crate) use place::Place;
 pub(crate) use variants::{Variant, VariantError, VariantOrder, Variants, variants, variants_cost};
 pub(crate) use walk::Walk;

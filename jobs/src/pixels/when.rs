@@ -16,18 +16,20 @@ pub(crate) struct Taken {
     pub(crate) local: NaiveDateTime,
     /// The clock's distance from UTC in minutes, east positive, when the camera noted it.
     pub(crate) offset_minutes: Option<i32>,
+    /// Milliseconds of the second, when the camera noted them.
+    pub(crate) millis: Option<u16>,
 }
 
-/// Each time, and the zone that belongs to it (Exif 2.32, 4.6.5).
-const TIMES: [(Tag, Tag); 3] = [
-    (Tag::DateTimeOriginal, Tag::OffsetTimeOriginal),
-    (Tag::DateTimeDigitized, Tag::OffsetTimeDigitized),
-    (Tag::DateTime, Tag::OffsetTime),
+/// Each time, the zone that belongs to it, and its fraction of a second (Exif 2.32, 4.6.5).
+const TIMES: [(Tag, Tag, Tag); 3] = [
+    (Tag::DateTimeOriginal, Tag::OffsetTimeOriginal, Tag::SubSecTimeOriginal),
+    (Tag::DateTimeDigitized, Tag::OffsetTimeDigitized, Tag::SubSecTimeDigitized),
+    (Tag::DateTime, Tag::OffsetTime, Tag::SubSecTime),
 ];
 
 /// The first time that makes sense.
 pub(super) fn taken(tags: &Tags, flaws: &mut Flaws) -> Option<Taken> {
-    for (time, zone) in TIMES {
+    for (time, zone, fraction) in TIMES {
         let Some(text) = tags.text(time).filter(|text| !blank(text)) else {
             continue;
         };
@@ -35,9 +37,10 @@ pub(super) fn taken(tags: &Tags, flaws: &mut Flaws) -> Option<Taken> {
             flaws.add(Flaw::NotADate { text: readable(text, QUOTE) });
             continue;
         };
-        let mut zones = [zone].into_iter().chain(TIMES.map(|(_, zone)| zone));
+        let mut zones = [zone].into_iter().chain(TIMES.map(|(_, zone, _)| zone));
         let offset_minutes = zones.find_map(|zone| offset(tags.text(zone)?));
-        return Some(Taken { local, offset_minutes });
+        let millis = tags.text(fraction).and_then(millis);
+        return Some(Taken { local, offset_minutes, millis });
     }
     None
 }
@@ -87,6 +90,16 @@ fn date_time(text: &[u8]) -> Option<NaiveDateTime> {
     Some(date(&numbers)?.and_time(NaiveTime::from_hms_opt(hour, minute, second)?))
 }
 
+/// The digits after the decimal point, as many as there are, in milliseconds.
+fn millis(text: &[u8]) -> Option<u16> {
+    let digits = text.trim_ascii();
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let first = digits.iter().copied().chain([b'0'; 2]).take(3);
+    Some(first.fold(0, |millis, digit| millis * 10 + u16::from(digit - b'0')))
+}
+
 /// `+05:30` or `Z` in minutes; zones reach from -12 to +14 hours.
 fn offset(text: &[u8]) -> Option<i32> {
     let (sign, rest) = text.trim_ascii().split_first()?;
@@ -116,6 +129,16 @@ mod tests {
             assert_eq!(read(senseless), None, "{senseless}");
         }
         assert!(blank(b"0000:00:00 00:00:00") && blank(b"    :  :     :  :  ") && blank(b""));
+    }
+
+    #[test]
+    fn fractions_are_read_or_refused() {
+        let read = |text: &str| millis(text.as_bytes());
+        let read_all = ["5", "05", "123", "123456", "00 "].map(read);
+        assert_eq!(read_all, [Some(500), Some(50), Some(123), Some(123), Some(0)]);
+        for senseless in ["", "  ", "-1", "1.5", "n/a"] {
+            assert_eq!(read(senseless), None, "{senseless}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use image::RgbImage;
+use image::codecs::jpeg::JpegEncoder;
+
 /// What a photo says of itself.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shot<'a> {
@@ -117,11 +120,13 @@ impl Shot<'_> {
             };
             QUARTERS[usize::from(low)][usize::from(right)]
         };
-        let picture = image::RgbImage::from_fn(width, height, |x, y| image::Rgb(quarter(x, y)));
+        self.of(&RgbImage::from_fn(width, height, |x, y| image::Rgb(quarter(x, y))), 90)
+    }
+
+    /// A JPEG of this picture, with these notes.
+    pub(crate) fn of(&self, picture: &RgbImage, quality: u8) -> Vec<u8> {
         let mut jpeg = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 90)
-            .encode_image(&picture)
-            .unwrap();
+        JpegEncoder::new_with_quality(&mut jpeg, quality).encode_image(picture).unwrap();
         [&jpeg[..2], &self.app1(), &jpeg[2..]].concat()
     }
 

@@ -9,14 +9,17 @@
 //! - [`ScannedFile`] and its parts: what a scan hands over; `page`: how it is stored;
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
 //! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
+//! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
 mod batch;
 mod bury;
 mod connect;
 mod dead_letters;
+mod duplicates;
 mod error;
 mod letter;
+mod lookalikes;
 mod options;
 mod outcomes;
 mod page;
@@ -38,6 +41,7 @@ use std::time::Duration;
 use sqlx::AnyPool;
 use tokio::time::Instant;
 
+pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
 pub use error::CatalogueError;
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};
 pub use options::CatalogueOptions;
@@ -48,6 +52,10 @@ pub use scanned::{Note, OutcomeStatus, PhotoFacts, Provider, ScannedFile, Verdic
 pub use schema::MigrationReport;
 pub use summary::{CatalogueSummary, OutcomeCount};
 pub use variants::StoredVariants;
+
+pub(crate) use duplicates::Proposals;
+pub(crate) use lookalikes::{Content, Lookalike};
+pub(crate) use text::sha256_hex;
 
 use crate::metric;
 use options::Backend;

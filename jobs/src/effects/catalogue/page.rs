@@ -1,5 +1,6 @@
 //! Storing one page of a scan, in one transaction.
 
+mod fingerprints;
 mod notes;
 mod photos;
 
@@ -64,6 +65,7 @@ impl Catalogue {
         // A write comes first: SQLite can wait for its write lock only at the beginning.
         users::ensure(&mut transaction, scan.user_id, scan.now_ms).await?;
         let summary = photos::store(&mut transaction, scan, files).await?;
+        fingerprints::store(&mut transaction, scan, files).await?;
         processed::store(&mut transaction, scan, files).await?;
         notes::store(&mut transaction, scan, files).await?;
         notes::clear(&mut transaction, scan, files).await?;

@@ -7,8 +7,8 @@ use super::row::TableRow;
 use super::scanned::{PhotoFacts, Provider};
 use super::{Catalogue, CatalogueError};
 
-/// Where a listing goes on: after this file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which file: in listings, where they go on after it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileKey {
     /// Where the file is.
     pub provider: Provider,
@@ -108,13 +108,13 @@ pub(super) fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError
     })
 }
 
-fn local_time(row: TableRow<'_>) -> Result<Option<NaiveDateTime>, CatalogueError> {
+pub(super) fn local_time(row: TableRow<'_>) -> Result<Option<NaiveDateTime>, CatalogueError> {
     let text: Option<&str> = row.get("taken_local")?;
     let parse = |text| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S");
     text.map(parse).transpose().map_err(|error| row.broken("taken_local", error))
 }
 
-fn instant(
+pub(super) fn instant(
     row: TableRow<'_>,
     column: &'static str,
 ) -> Result<Option<DateTime<Utc>>, CatalogueError> {

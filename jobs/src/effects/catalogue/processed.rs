@@ -10,12 +10,14 @@ use super::row::TableRow;
 use super::scanned::Provider;
 use super::text::{self, LABEL, capped};
 use super::{Catalogue, CatalogueError};
+use crate::pixels::FINGERPRINT_VERSION;
 
 const TABLE: &str = "processed_files";
 
 impl Catalogue {
     /// The revisions of those of these files that were dealt with, so that unchanged ones can be
-    /// skipped. Files that could not be read then are left out.
+    /// skipped. Files that could not be read then are left out, and so are photos without a
+    /// fingerprint of today's version where one is wanted.
     ///
     /// # Errors
     /// [`CatalogueError::Read`].
@@ -24,12 +26,13 @@ impl Catalogue {
         user_id: i64,
         provider: Provider,
         file_ids: &[String],
+        fingerprint: bool,
     ) -> Result<HashMap<String, String>, CatalogueError> {
         self.timed("known_revisions", async {
             let mut known = HashMap::with_capacity(file_ids.len());
             for chunk in file_ids.chunks(KEYS) {
                 let mut ids: HashMap<_, _> = chunk.iter().map(|id| (text::key(id), id)).collect();
-                for (key, revision) in self.revisions(user_id, provider, &ids).await? {
+                for (key, revision) in self.revisions(user_id, provider, &ids, fingerprint).await? {
                     // PostgreSQL and SQLite both answer each key once.
                     if let Some(id) = ids.remove(&key) {
                         known.insert(id.clone(), revision);
@@ -46,13 +49,23 @@ impl Catalogue {
         user_id: i64,
         provider: Provider,
         ids: &HashMap<String, &String>,
+        fingerprint: bool,
     ) -> Result<Vec<(String, String)>, CatalogueError> {
         let keys = batch::list(3, ids.len());
+        let fingerprinted = format!(
+            " AND (EXISTS (SELECT 1 FROM photo_fingerprints p WHERE p.user_id = f.user_id \
+             AND p.provider = f.provider AND p.file_id = f.file_id \
+             AND p.source_rev = f.source_rev AND p.version = {FINGERPRINT_VERSION}) \
+             OR EXISTS (SELECT 1 FROM photo_outcomes o WHERE o.user_id = f.user_id \
+             AND o.provider = f.provider AND o.file_id = f.file_id AND o.status = 'refused'))"
+        );
+        let fingerprinted = if fingerprint { fingerprinted.as_str() } else { "" };
         let sql = format!(
             "SELECT file_id, source_rev FROM processed_files f \
              WHERE user_id = $1 AND provider = $2 AND file_id IN ({keys}) AND NOT EXISTS \
              (SELECT 1 FROM photo_outcomes o WHERE o.user_id = f.user_id \
-             AND o.provider = f.provider AND o.file_id = f.file_id AND o.status = 'failed')"
+             AND o.provider = f.provider AND o.file_id = f.file_id AND o.status = 'failed')\
+             {fingerprinted}"
         );
         let mut query = batch::query(sql, ids.len() == KEYS);
         query = query.bind(user_id).bind(provider.as_str());

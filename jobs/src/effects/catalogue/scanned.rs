@@ -4,6 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use super::lookalikes::Content;
+
 /// Where files come from. With the user and the file id it is the key of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Provider {
@@ -31,8 +33,8 @@ pub enum OutcomeStatus {
 #[derive(Debug, thiserror::Error)]
 #[error("unknown {what} {word:?}")]
 pub(super) struct UnknownWord {
-    what: &'static str,
-    word: String,
+    pub(super) what: &'static str,
+    pub(super) word: String,
 }
 
 impl Provider {
@@ -82,6 +84,8 @@ pub struct ScannedFile {
     pub source_rev: String,
     /// What came out.
     pub verdict: Verdict,
+    /// What it holds, where the whole file was read for it.
+    pub(crate) content: Option<Content>,
 }
 
 /// What came out of looking at one file.

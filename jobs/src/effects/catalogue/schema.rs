@@ -13,6 +13,7 @@ use super::{Catalogue, CatalogueError};
 /// A migration must leave the schema usable for the previous build, which runs on during a deploy.
 pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "catalogue", include_str!("../../../migrations/0001_catalogue.sql")),
+    (2, "duplicates", include_str!("../../../migrations/0002_duplicates.sql")),
     (3, "variants", include_str!("../../../migrations/0003_variants.sql")),
 ];
 

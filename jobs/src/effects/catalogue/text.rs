@@ -49,7 +49,7 @@ pub(super) fn key(text: &str) -> String {
 }
 
 /// SHA-256 over the parts, in hexadecimal. Lengths are hashed too: ("ab", "c") is not ("a", "bc").
-pub(super) fn sha256_hex(parts: &[&str]) -> String {
+pub(crate) fn sha256_hex(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());

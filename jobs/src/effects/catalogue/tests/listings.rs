@@ -100,7 +100,7 @@ async fn odd_text_is_stored_and_found_again(database: Database) {
 
     assert_eq!(record(&catalogue, &page).await.inserted, 6);
     assert_eq!(record(&catalogue, &page).await.unchanged, 6);
-    let known = catalogue.known_revisions(USER, Provider::Folder, &ids).await.unwrap();
+    let known = catalogue.known_revisions(USER, Provider::Folder, &ids, false).await.unwrap();
     for file in &page[..6] {
         assert_eq!(known.get(&file.file_id), Some(&file.source_rev), "{:.40}", file.file_id);
     }

@@ -6,6 +6,7 @@ mod dead_letter_lookups;
 mod dead_letters;
 mod errors;
 mod listings;
+mod lookalikes;
 mod opening;
 mod pages;
 mod pressure;
@@ -30,6 +31,7 @@ fn photo(number: u32) -> ScannedFile {
         file_id: format!("2023/IMG_{number:05}.jpg"),
         name: format!("IMG_{number:05}.jpg"),
         source_rev: format!("{number}-1690000000"),
+        content: None,
         verdict: Verdict::Clean(Box::new(PhotoFacts {
             format: Some("jpeg".into()),
             mime_type: Some("image/jpeg".into()),

@@ -113,12 +113,12 @@ async fn a_failed_file_is_looked_at_again(database: Database) {
     ];
     record(&catalogue, &page).await;
     let ids: Vec<_> = (1..5).map(|number| photo(number).file_id).collect();
-    let known = catalogue.known_revisions(USER, Provider::Folder, &ids).await.unwrap();
+    let known = catalogue.known_revisions(USER, Provider::Folder, &ids, false).await.unwrap();
     let mut revisions: Vec<_> = known.into_iter().collect();
     revisions.sort();
     let expected = [1, 2].map(|number| (photo(number).file_id, photo(number).source_rev));
     assert_eq!(revisions, expected);
-    let none = catalogue.known_revisions(USER, Provider::Folder, &[]).await.unwrap();
+    let none = catalogue.known_revisions(USER, Provider::Folder, &[], false).await.unwrap();
     assert!(none.is_empty());
 }
 

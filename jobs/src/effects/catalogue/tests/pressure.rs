@@ -54,7 +54,7 @@ async fn five_thousand_photos_in_one_page_and_in_many(database: Database) {
     }
     let pages = started.elapsed();
     let ids: Vec<_> = all.iter().map(|photo| photo.file_id.clone()).collect();
-    let known = catalogue.known_revisions(USER, Provider::S3, &ids).await.unwrap();
+    let known = catalogue.known_revisions(USER, Provider::S3, &ids, false).await.unwrap();
     assert_eq!(known.len(), 5_000);
     assert_eq!(catalogue.summary(USER, 9).await.unwrap().photos, 10_000);
     let backend = catalogue.backend();
