@@ -9,7 +9,7 @@
 //! 4. [`upkeep`]: clockwork beside the workers: schedules, retention, canaries;
 //! 5. [`observe`]: what leaves: metrics, health, logs.
 //!
-//! [`intake`]: other doors into the queue.
+//! [`intake`]: other doors into the queue. [`stand_in`]: services of others, as evaluations need them.
 //!
 //! Around them: [`config`] (every knob), [`daemon`] (builds, starts and stops the parts),
 //! [`lifecycle`] (signals and exit codes), `memory` (how much of it pictures may take), [`cli`] (what
@@ -24,5 +24,6 @@ mod memory;
 pub mod observe;
 pub mod outcome;
 pub mod queue;
+pub mod stand_in;
 pub mod upkeep;
 pub mod worker;

@@ -5,13 +5,16 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context as _;
 use chrono::Utc;
-use roadie_jobs::evaluation::{self, Files, Prediction};
+use roadie_jobs::effects::web::{Fetch, Online, Web};
+use roadie_jobs::evaluation::{self, Prediction};
 
 use super::say;
+use crate::stand_in::{Service, StandIns};
 
 const EXAMPLE: &str = "\
 Example:
@@ -21,7 +24,8 @@ Example:
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Decide which shows photos were taken at, with the world as files: one line of JSON per photo
+    /// Decide which shows photos were taken at: one line of JSON per photo. The services are stand-ins on
+    /// this machine that know what is in the files
     #[command(after_help = EXAMPLE)]
     Matching(Matching),
 }
@@ -37,7 +41,7 @@ pub(super) struct Matching {
     /// Places, as Overpass answers them
     #[arg(long, value_name = "FILE")]
     pois: PathBuf,
-    /// Coordinates of venues: a list of `{setlistfm_venue_id, lat, lng}`
+    /// Where venues are, as Nominatim then answers: a list of `{setlistfm_name, setlistfm_city, lat, lng}`
     #[arg(long, value_name = "FILE")]
     venues: Option<PathBuf>,
     /// Where the decisions go: `{photoId, decision, eventDate, setlistfmVenueId, score}`
@@ -51,13 +55,11 @@ pub(super) struct Matching {
 pub(super) async fn evaluate(command: Command) -> anyhow::Result<ExitCode> {
     let Command::Matching(args) = command;
     let begun = Instant::now();
-    let files = Files {
-        photos: args.photos,
-        setlists: args.setlists,
-        pois: args.pois,
-        venues: args.venues,
-    };
-    let predictions = evaluation::matching(&files, Utc::now()).await?;
+    let stand_ins = StandIns::start(&args.setlists, &args.pois, args.venues.as_deref()).await?;
+    let user_agent = concat!("roadie-evaluate/", env!("CARGO_PKG_VERSION"));
+    let fetch: Arc<dyn Fetch> = Arc::new(Web::new(user_agent)?);
+    let services = Online::new(&fetch, stand_ins.services());
+    let predictions = evaluation::matching(&args.photos, &services, Utc::now()).await?;
     let took = begun.elapsed();
     if let Some(evidence) = &args.evidence {
         write(evidence, predictions.iter().cloned())?;
@@ -74,6 +76,12 @@ pub(super) async fn evaluate(command: Command) -> anyhow::Result<ExitCode> {
         count("auto"),
         count("review"),
         count("none"),
+    ));
+    say(&format!(
+        "questions to the stand-ins of setlist.fm: {}, Overpass: {}, Nominatim: {}",
+        stand_ins.asked(Service::SetlistFm),
+        stand_ins.asked(Service::Overpass),
+        stand_ins.asked(Service::Nominatim),
     ));
     write(&args.out, predictions.into_iter().map(Prediction::briefly))?;
     Ok(ExitCode::SUCCESS)

@@ -35,9 +35,10 @@ async fn one_line_per_photo_and_why() {
     let folder = folder.path();
     let photos = [photo("a", "2019:06:15 00:10:00"), photo("b", "2019:06:20 21:00:00")];
     let photos = write(folder, "photos.jsonl", &photos.map(|photo| photo.to_string()).join("\n"));
-    let city = json!({ "id": "4140963", "name": "Washington", "coords": { "lat": 38.895, "long": -77.036 } });
+    let city = json!({ "id": "4140963", "name": "Washington", "stateCode": "DC",
+        "coords": { "lat": 38.895, "long": -77.036 }, "country": { "code": "US" } });
     let setlists = json!({ "setlist": [{ "id": "63de4613", "eventDate": "14-06-2019",
-        "artist": { "name": "Kraftwerk" },
+        "artist": { "name": "Kraftwerk" }, "url": "https://www.setlist.fm/setlist/63de4613.html",
         "venue": { "id": "3d635a7", "name": "9:30 Club", "city": city } }] });
     let setlists = write(folder, "setlists.json", &setlists.to_string());
     let pois = json!({ "elements": [{ "type": "way", "id": 1, "center": { "lat": CLUB.0, "lon": CLUB.1 },
@@ -59,10 +60,11 @@ async fn one_line_per_photo_and_why() {
     let why = &lines(&evidence)[0]["evidence"];
     assert_eq!(why["instant"], "place-zone");
     assert_eq!(why["zone"], "America/New_York");
-    assert_eq!(why["candidates"][0]["basis"]["poi"]["osm"], "way/1");
+    assert_eq!(why["candidates"][0]["basis"], "coordinates");
+    assert_eq!(why["candidates"][0]["urls"][0], "https://www.setlist.fm/setlist/63de4613.html");
 
     // A file that is not what it should be is named.
-    std::fs::write(&setlists, r#"{"setlist":[{"id":7}]}"#).unwrap();
+    std::fs::write(&setlists, r#"{"setlists":[]}"#).unwrap();
     let said = run(&stage, &args).await;
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("setlists.json"), "{said:?}");

@@ -58,6 +58,7 @@ mod schedules;
 mod sentinel;
 mod shared_photos;
 mod shutdown;
+mod stand_ins;
 mod start;
 mod tls;
 mod undecodable;

@@ -167,6 +167,7 @@ impl Lookups for World {
             let venue = (mixed(night * CITIES + city) + show * 3) % VENUES;
             Show {
                 setlist: format!("{night} {city} {show}"),
+                url: String::new(),
                 date,
                 artist: format!("artist {show}"),
                 venue: Venue {

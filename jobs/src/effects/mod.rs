@@ -8,6 +8,7 @@ mod objects;
 mod pixel_pool;
 mod signed_url;
 mod variants;
+pub mod web;
 
 use std::sync::Arc;
 

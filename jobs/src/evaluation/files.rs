@@ -1,13 +1,11 @@
-//! The lines and files that an evaluation reads.
+//! The photos that an evaluation reads.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::matching::Shot;
 use crate::pixels::Place;
@@ -142,93 +140,4 @@ pub(super) fn photos(path: &Path) -> anyhow::Result<Vec<Photo>> {
                 .with_context(|| format!("{}, line {}", path.display(), number + 1))
         })
         .collect()
-}
-
-pub(super) fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    serde_json::from_str(&text).with_context(|| path.display().to_string())
-}
-
-/// An answer of Overpass.
-#[derive(Debug, Deserialize)]
-pub(super) struct Elements {
-    pub(super) elements: Vec<Element>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Element {
-    #[serde(rename = "type")]
-    kind: String,
-    id: i64,
-    lat: Option<f64>,
-    lon: Option<f64>,
-    center: Option<Middle>,
-    #[serde(default)]
-    pub(super) tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Middle {
-    lat: f64,
-    lon: f64,
-}
-
-impl Element {
-    pub(super) fn osm(&self) -> String {
-        format!("{}/{}", self.kind, self.id)
-    }
-
-    pub(super) fn place(&self) -> Option<Place> {
-        let own = self.lat.zip(self.lon);
-        let (lat, lon) = own.or(self.center.as_ref().map(|middle| (middle.lat, middle.lon)))?;
-        Some(Place { lat, lon })
-    }
-}
-
-/// Setlists, as setlist.fm writes them.
-#[derive(Debug, Deserialize)]
-pub(super) struct Setlists {
-    pub(super) setlist: Vec<Setlist>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Setlist {
-    pub(super) id: String,
-    pub(super) event_date: String,
-    pub(super) artist: Named,
-    pub(super) venue: SetlistVenue,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Named {
-    pub(super) name: String,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SetlistVenue {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) city: Option<SetlistCity>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct SetlistCity {
-    pub(super) name: String,
-    pub(super) coords: Option<Coords>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Coords {
-    pub(super) lat: f64,
-    pub(super) long: f64,
-}
-
-/// A venue whose coordinates are known.
-#[derive(Debug, Deserialize)]
-pub(super) struct KnownVenue {
-    pub(super) setlistfm_venue_id: String,
-    pub(super) lat: f64,
-    #[serde(alias = "lon", alias = "long")]
-    pub(super) lng: f64,
 }

@@ -1,39 +1,22 @@
-//! How good matching is, measured on labelled photos: the decisions of the daemon, with the world as
-//! files.
-//!
-//! - `files` reads the photos, shows, places and venues;
-//! - `world` answers the look-ups from them.
+//! How good matching is, measured on labelled photos: the decisions of the daemon, with the services that
+//! it is told to ask.
 
 mod files;
 #[cfg(test)]
 mod tests;
-mod world;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context as _;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 
-use self::world::World;
+use crate::effects::web::Online;
 use crate::matching::{
-    Decision, Evidence, Identity, Matched, Moment, Owner, Session, Shot, identities, match_session,
-    moments, sessions,
+    Decision, Evidence, Identity, Lookups, Matched, Moment, Owner, Session, Shot, identities,
+    match_session, moments, sessions,
 };
-
-/// The world, as files.
-#[derive(Clone, Debug)]
-pub struct Files {
-    /// One photo per line: its file's name, what Drive, EXIF and Takeout say of it.
-    pub photos: PathBuf,
-    /// Setlists as `/search/setlists` of setlist.fm answers them.
-    pub setlists: PathBuf,
-    /// Places as Overpass answers them.
-    pub pois: PathBuf,
-    /// Venues and their coordinates.
-    pub venues: Option<PathBuf>,
-}
 
 /// What was decided about a photo, and why.
 #[derive(Clone, Debug, Serialize)]
@@ -75,13 +58,25 @@ impl Prediction {
     }
 }
 
-/// Decides about every photo, in the order of their lines.
+/// Decides about every photo of a file, in the order of its lines: one photo per line, its file's name, what
+/// Drive, EXIF and Takeout say of it.
 ///
 /// # Errors
-/// A file cannot be read, or is not what it should be.
-pub async fn matching(files: &Files, now: DateTime<Utc>) -> anyhow::Result<Vec<Prediction>> {
-    let world = World::read(&files.setlists, &files.pois, files.venues.as_deref())?;
-    let photos = files::photos(&files.photos)?;
+/// The file cannot be read or is not what it should be, or a service gives no answer.
+pub async fn matching(
+    photos: &Path,
+    services: &Online,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Vec<Prediction>> {
+    decide(photos, services, now).await
+}
+
+async fn decide(
+    photos: &Path,
+    lookups: &dyn Lookups,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Vec<Prediction>> {
+    let photos = files::photos(photos)?;
     let mut owners: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, photo) in photos.iter().enumerate() {
         owners.entry(&photo.user).or_default().push(index);
@@ -89,7 +84,7 @@ pub async fn matching(files: &Files, now: DateTime<Utc>) -> anyhow::Result<Vec<P
     let mut why: Vec<Option<Evidence>> = vec![None; photos.len()];
     for (user, indices) in owners {
         let shots: Vec<Shot> = indices.iter().map(|index| photos[*index].shot()).collect();
-        let decided = one_owner(&shots, now, &world).await;
+        let decided = one_owner(&shots, now, lookups).await;
         for (shot, evidence) in decided.with_context(|| format!("photos of {user}"))? {
             why[indices[shot]] = Some(evidence);
         }
@@ -102,7 +97,7 @@ pub async fn matching(files: &Files, now: DateTime<Utc>) -> anyhow::Result<Vec<P
 async fn one_owner(
     shots: &[Shot],
     now: DateTime<Utc>,
-    world: &World,
+    lookups: &dyn Lookups,
 ) -> anyhow::Result<Vec<(usize, Evidence)>> {
     let moments = moments(shots, now);
     let sessions = sessions(shots, &moments);
@@ -115,7 +110,7 @@ async fn one_owner(
     for sessions in [placed, unplaced] {
         let begin = decided.len();
         for (session, identity) in sessions {
-            let matched = match_session(session, &moments, &owner, world).await;
+            let matched = match_session(session, &moments, &owner, lookups).await;
             for matched in matched.map_err(|error| anyhow::anyhow!("{error}"))? {
                 decided.extend(evidence(&matched, session, identity, &moments));
             }

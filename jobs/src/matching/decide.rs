@@ -19,7 +19,7 @@ const AUTO: f64 = 0.8;
 /// So much less does the next one fit.
 const MARGIN: f64 = 0.15;
 /// From this score on a session is shown to its owner.
-const REVIEW: f64 = 0.5;
+pub(crate) const REVIEW: f64 = 0.5;
 /// A venue is so near to the centre of its city (95 of 100), in metres.
 pub(crate) const CITY: f64 = 15_000.0;
 /// No venue is further away from it.

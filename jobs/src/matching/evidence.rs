@@ -44,8 +44,9 @@ pub(crate) struct CandidateEvidence {
     pub(crate) venue_id: String,
     pub(crate) venue: String,
     pub(crate) artists: Vec<String>,
-    /// The records that say so, for their attribution.
     pub(crate) setlists: Vec<String>,
+    /// The records that say so, for their attribution.
+    pub(crate) urls: Vec<String>,
     pub(crate) festival: bool,
     /// An early and a late show of one artist: the owner is asked which.
     pub(crate) two_shows: bool,
@@ -90,6 +91,7 @@ impl CandidateEvidence {
             venue: night.venue.name.clone(),
             artists: night.artists.clone(),
             setlists: night.setlists.clone(),
+            urls: night.urls.clone(),
             festival: night.festival(),
             two_shows: night.two_shows(),
             score: thousandths(fit.score),

@@ -38,6 +38,7 @@ pub(crate) use globe::metres;
 pub(crate) use identity::{Identity, identities};
 pub(crate) use instant::{Moment, moments};
 pub(crate) use lookups::Lookups;
+pub(crate) use names::{Name, similarity};
 pub(crate) use owner::Owner;
 pub(crate) use poi::Poi;
 pub(crate) use session::{Session, sessions};

@@ -131,8 +131,8 @@ pub(crate) fn fit(
             best = Fit { score, basis, metres: Some(metres), name, ..Fit::NOTHING };
         }
     }
-    best.nearer =
-        best.metres.is_some_and(|metres| metres > nearest + NEARER + 2.0 * centre.uncertainty);
+    let outdone = |metres: f64| metres > nearest + NEARER + 2.0 * centre.uncertainty;
+    best.nearer = best.metres.is_some_and(outdone);
     best.namesakes = named.iter().any(|place| metres(*place, named[0]) > NAMESAKES);
     let Some(metres) =
         known.iter().map(|known| metres(centre.place, *known)).min_by(f64::total_cmp)
@@ -148,7 +148,15 @@ pub(crate) fn fit(
     // Between places of one name, coordinates decide; a single one may be drawn better than they are.
     let by_name = if best.namesakes { 0.0 } else { best.score };
     let score = ((DISTANCE * near(metres, centre.uncertainty) + NAME) * of_day).max(by_name);
-    Fit { score, basis: Basis::Coordinates, metres: Some(metres), name: 1.0, ..Fit::NOTHING }
+    let nearer = outdone(best.metres.unwrap_or(metres).min(metres));
+    Fit {
+        score,
+        basis: Basis::Coordinates,
+        metres: Some(metres),
+        name: 1.0,
+        nearer,
+        ..Fit::NOTHING
+    }
 }
 
 /// What a distance counts, 0 to 1, if the photos' position may be off by so much.

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-use super::decide::{Candidate, REGION, Verdict, decide, decide_without_place};
+use super::decide::{Candidate, REGION, REVIEW, Reason, Verdict, decide, decide_without_place};
+use super::globe::metres;
 use super::instant::Moment;
 use super::lookups::Lookups;
 use super::owner::Owner;
-use super::score::{REACH, fit, is_evening, middle_time};
+use super::score::{Fit, REACH, fit, is_evening, middle_time};
 use super::session::{Centre, Session};
 use super::show::{EventNight, event_nights};
 use crate::job::JobError;
+use crate::pixels::Place;
 
 /// In the evening; for photos of which only the day is known.
 const EVENING: NaiveTime = NaiveTime::from_hms_opt(21, 0, 0).expect("a time");
+
+/// Of so many venues in a city it is asked where they are, the nearest city first.
+const MOST_ASKED: usize = 20;
 
 /// Which photos of a session are of what.
 #[derive(Clone, Debug)]
@@ -57,7 +62,8 @@ pub(crate) async fn match_session(
     Ok(matched)
 }
 
-/// The likeliest day with a show decides.
+/// The likeliest day with a show decides. Where venues are is asked for with care, for geocoders answer
+/// slowly: first of those whose name is around, and only if that settles nothing, of others in the city.
 async fn at_place(
     days: &[NaiveDate],
     centre: &Centre,
@@ -66,22 +72,48 @@ async fn at_place(
     owner: &Owner,
     lookups: &dyn Lookups,
 ) -> Result<Verdict, JobError> {
-    let mut candidates = Vec::new();
+    let mut nights = Vec::new();
     for day in days {
-        let nights = event_nights(lookups.shows(*day, centre.place, REGION).await?);
-        if nights.is_empty() {
-            continue;
+        nights = event_nights(lookups.shows(*day, centre.place, REGION).await?);
+        if !nights.is_empty() {
+            break;
         }
-        let pois = lookups.pois(centre.place, REACH + centre.uncertainty).await?;
-        for night in nights {
-            let known = lookups.places_of(&night.venue).await?;
-            let fit = fit(&night, centre, time, &pois, &known, owner.aliases(&night.venue.id));
-            candidates.push(Candidate { night, fit });
-        }
-        break;
     }
-    let festival = candidates.iter().any(|candidate| candidate.night.festival());
-    Ok(decide(candidates, centre.place, is_evening(time, festival), photos, owner))
+    let evening = is_evening(time, nights.iter().any(EventNight::festival));
+    let decided = |fits: &[Fit]| {
+        let pairs = nights.iter().cloned().zip(fits.iter().cloned());
+        let candidates = pairs.map(|(night, fit)| Candidate { night, fit }).collect();
+        decide(candidates, centre.place, evening, photos, owner)
+    };
+    if nights.is_empty() {
+        return Ok(decided(&[]));
+    }
+    let pois = lookups.pois(centre.place, REACH + centre.uncertainty).await?;
+    let fit = |night: &EventNight, known: &[Place]| {
+        fit(night, centre, time, &pois, known, owner.aliases(&night.venue.id))
+    };
+    let mut fits: Vec<Fit> = nights.iter().map(|night| fit(night, &[])).collect();
+    let (named, others): (Vec<usize>, Vec<usize>) =
+        (0..nights.len()).partition(|night| fits[*night].score >= REVIEW);
+    for index in named {
+        let known = lookups.places_of(&nights[index].venue).await?;
+        fits[index] = fit(&nights[index], &known);
+    }
+    let verdict = decided(&fits);
+    if verdict.reason == Reason::Fits {
+        return Ok(verdict);
+    }
+    let from_centre = |night: &usize| {
+        nights[*night].city_centre().map_or(f64::MAX, |city| metres(centre.place, city))
+    };
+    let mut near: Vec<(f64, usize)> =
+        others.into_iter().map(|night| (from_centre(&night), night)).collect();
+    near.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (_, index) in near.into_iter().take(MOST_ASKED) {
+        let known = lookups.places_of(&nights[index].venue).await?;
+        fits[index] = fit(&nights[index], &known);
+    }
+    Ok(decided(&fits))
 }
 
 /// Shows where the owner was around that time.

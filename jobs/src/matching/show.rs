@@ -30,6 +30,8 @@ pub(crate) struct Venue {
 #[derive(Clone, Debug)]
 pub(crate) struct Show {
     pub(crate) setlist: String,
+    /// Its record, which is linked to wherever the show is shown.
+    pub(crate) url: String,
     /// The day that it began on, at the venue.
     pub(crate) date: NaiveDate,
     pub(crate) artist: String,
@@ -46,6 +48,8 @@ pub(crate) struct EventNight {
     pub(crate) artists: Vec<String>,
     /// Their setlists, in the same order.
     pub(crate) setlists: Vec<String>,
+    /// The records of these.
+    pub(crate) urls: Vec<String>,
     pub(super) venue_name: Name,
     pub(super) city_name: Name,
 }
@@ -89,12 +93,14 @@ pub(crate) fn event_nights(shows: impl IntoIterator<Item = Show>) -> Vec<EventNi
                 venue: show.venue,
                 artists: vec![show.artist],
                 setlists: vec![show.setlist],
+                urls: vec![show.url],
             });
             continue;
         };
         if !night.setlists.contains(&show.setlist) {
             night.artists.push(show.artist);
             night.setlists.push(show.setlist);
+            night.urls.push(show.url);
         }
     }
     nights

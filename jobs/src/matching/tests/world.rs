@@ -59,6 +59,7 @@ impl World {
         for artist in artists {
             self.shows.push(Show {
                 setlist: format!("setlist {}", self.shows.len()),
+                url: String::new(),
                 date: date.parse().unwrap(),
                 artist: (*artist).to_owned(),
                 venue: Venue {

@@ -1,13 +1,15 @@
-//! Answers from files.
+//! Answers from the files themselves, without asking anything for them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use super::files::{Elements, KnownVenue, Setlist, Setlists, read};
 use crate::job::JobError;
 use crate::matching::{City, Lookups, Poi, Show, Venue, metres};
 use crate::pixels::Place;
@@ -53,7 +55,7 @@ fn show(setlist: Setlist) -> anyhow::Result<Show> {
         place: city.coords.map(|coords| Place { lat: coords.lat, lon: coords.long }),
     });
     let venue = Venue { id: setlist.venue.id, name: setlist.venue.name, city };
-    Ok(Show { setlist: setlist.id, date, artist: setlist.artist.name, venue })
+    Ok(Show { setlist: setlist.id, url: String::new(), date, artist: setlist.artist.name, venue })
 }
 
 #[async_trait]
@@ -75,4 +77,93 @@ impl Lookups for World {
     async fn places_of(&self, venue: &Venue) -> Result<Vec<Place>, JobError> {
         Ok(self.venues.get(&venue.id).cloned().unwrap_or_default())
     }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+/// An answer of Overpass.
+#[derive(Debug, Deserialize)]
+struct Elements {
+    elements: Vec<Element>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Element {
+    #[serde(rename = "type")]
+    kind: String,
+    id: i64,
+    lat: Option<f64>,
+    lon: Option<f64>,
+    center: Option<Middle>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Middle {
+    lat: f64,
+    lon: f64,
+}
+
+impl Element {
+    fn osm(&self) -> String {
+        format!("{}/{}", self.kind, self.id)
+    }
+
+    fn place(&self) -> Option<Place> {
+        let own = self.lat.zip(self.lon);
+        let (lat, lon) = own.or(self.center.as_ref().map(|middle| (middle.lat, middle.lon)))?;
+        Some(Place { lat, lon })
+    }
+}
+
+/// Setlists, as setlist.fm writes them.
+#[derive(Debug, Deserialize)]
+struct Setlists {
+    setlist: Vec<Setlist>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Setlist {
+    id: String,
+    event_date: String,
+    artist: Named,
+    venue: SetlistVenue,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct SetlistVenue {
+    id: String,
+    name: String,
+    city: Option<SetlistCity>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SetlistCity {
+    name: String,
+    coords: Option<Coords>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Coords {
+    lat: f64,
+    long: f64,
+}
+
+/// A venue whose coordinates are known.
+#[derive(Debug, Deserialize)]
+struct KnownVenue {
+    setlistfm_venue_id: String,
+    lat: f64,
+    #[serde(alias = "lon", alias = "long")]
+    lng: f64,
 }

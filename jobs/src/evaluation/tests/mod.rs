@@ -1,11 +1,14 @@
 //! The labelled photos beside the repository, from places alone and with the venues' coordinates.
 
+mod world;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Files, Prediction, matching};
+use self::world::World;
+use super::{Prediction, decide};
 
 /// What has to be reached: precision, and recall without and with the venues' coordinates.
 const PRECISION: f64 = 0.995;
@@ -17,16 +20,14 @@ fn shared() -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/fixtures/bench")).to_owned()
 }
 
-fn decided(venues: Option<PathBuf>) -> Vec<Prediction> {
+fn decided(venues: Option<&Path>) -> Vec<Prediction> {
     let bench = shared();
-    let files = Files {
-        photos: bench.join("photos.jsonl"),
-        setlists: bench.join("setlists_world.json"),
-        pois: bench.join("pois_overpass_shaped.json"),
-        venues,
-    };
+    let (setlists, pois) =
+        (bench.join("setlists_world.json"), bench.join("pois_overpass_shaped.json"));
+    let world = World::read(&setlists, &pois, venues).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(matching(&files, "2026-01-01T00:00:00Z".parse().unwrap())).unwrap()
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    runtime.block_on(decide(&bench.join("photos.jsonl"), &world, now)).unwrap()
 }
 
 /// The night and the venue, if there are both.
@@ -71,7 +72,7 @@ fn labelled_photos_are_linked_and_none_wrongly() {
     let labels = labels["labels"].as_object().unwrap();
     for (venues, wanted) in [None, Some(shared().join("venues_truth.json"))].into_iter().zip(RECALL)
     {
-        let [precision, recall, review] = figures(labels, &decided(venues));
+        let [precision, recall, review] = figures(labels, &decided(venues.as_deref()));
         println!("precision {precision:.4}, recall {recall:.4}, first candidate right {review:.4}");
         assert!(precision >= PRECISION && recall >= wanted && review >= REVIEW);
     }

@@ -1,0 +1,130 @@
+//! Overpass: which places of OpenStreetMap are around.
+//!
+//! <https://wiki.openstreetmap.org/wiki/Overpass_API>. All elements are asked for: an answer that is cut
+//! off would hide a venue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::fetch::{Ask, Fetch};
+use super::setlist_fm::shape;
+use super::unanswered::Unanswered;
+use crate::matching::{Poi, metres};
+use crate::pixels::Place;
+
+const SERVICE: &str = "Overpass";
+/// Bars are everywhere; only the nearest ones are asked for.
+const BARS: f64 = 200.0;
+/// Half the diagonal of a cell of a thousandth degree, in metres.
+const CELL: f64 = 79.0;
+
+/// A client of Overpass.
+#[derive(Clone, Debug)]
+pub(super) struct Overpass {
+    fetch: Arc<dyn Fetch>,
+    url: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer {
+    elements: Vec<Element>,
+    /// Status 200 and a remark: the query failed half-way.
+    remark: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Element {
+    #[serde(rename = "type")]
+    kind: String,
+    id: u64,
+    lat: Option<f64>,
+    lon: Option<f64>,
+    center: Option<Middle>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Middle {
+    lat: f64,
+    lon: f64,
+}
+
+impl Overpass {
+    pub(super) fn new(fetch: Arc<dyn Fetch>, base: &str) -> Self {
+        Self { fetch, url: format!("{}/interpreter", base.trim_end_matches('/')) }
+    }
+
+    /// Named places where concerts could be, so many metres around. Only the cell is told, a thousandth
+    /// degree wide.
+    pub(super) async fn around(&self, place: Place, reach: f64) -> Result<Vec<Poi>, Unanswered> {
+        let cell = Place { lat: rounded(place.lat), lon: rounded(place.lon) };
+        let form = Some(("data", query(cell, reach + CELL)));
+        let ask = Ask { service: SERVICE, url: self.url.clone(), headers: Vec::new(), form };
+        let reply = self.fetch.fetch(ask).await?;
+        let html = reply.body.trim_ascii_start().starts_with(b"<");
+        match reply.status {
+            200 if html => return Err(refused("a page of HTML")),
+            200 => {}
+            429 | 504 => {
+                let (status, after) = (reply.status, reply.retry_after);
+                return Err(Unanswered::Limited { service: SERVICE, status, after });
+            }
+            401 | 403 => return Err(refused(&format!("status {}", reply.status))),
+            400 => return Err(Unanswered::Rejected { service: SERVICE, status: 400 }),
+            status => {
+                return Err(Unanswered::Failed {
+                    service: SERVICE,
+                    reason: format!("status {status}"),
+                });
+            }
+        }
+        let answer: Answer =
+            serde_json::from_slice(&reply.body).map_err(|error| garbled(shape(&error)))?;
+        if let Some(remark) = answer.remark {
+            return Err(garbled(format!("it remarks: {remark}")));
+        }
+        let mut pois = Vec::with_capacity(answer.elements.len());
+        for element in answer.elements {
+            let own = element.lat.zip(element.lon);
+            let Some((lat, lon)) = own.or(element.center.map(|middle| (middle.lat, middle.lon)))
+            else {
+                return Err(garbled(format!("{} {} is nowhere", element.kind, element.id)));
+            };
+            let osm = format!("{}/{}", element.kind, element.id);
+            pois.extend(Poi::new(osm, Place { lat, lon }, &element.tags));
+        }
+        pois.retain(|poi| metres(place, poi.place) <= reach);
+        Ok(pois)
+    }
+}
+
+fn refused(reason: &str) -> Unanswered {
+    Unanswered::Refused { service: SERVICE, reason: reason.to_owned() }
+}
+
+fn garbled(reason: impl Into<String>) -> Unanswered {
+    Unanswered::Garbled { service: SERVICE, reason: reason.into() }
+}
+
+fn rounded(degrees: f64) -> f64 {
+    (degrees * 1_000.0).round() / 1_000.0
+}
+
+/// What could be a venue; big ones are areas, so their centres are asked for.
+fn query(place: Place, reach: f64) -> String {
+    let at = |reach: f64| format!("(around:{:.0},{:.3},{:.3})", reach.ceil(), place.lat, place.lon);
+    let (wide, near) = (at(reach), at(BARS + CELL));
+    format!(
+        r#"[out:json][timeout:25];(
+nwr{wide}["amenity"~"^(music_venue|concert_hall|events_venue|events_centre|theatre|arts_centre|nightclub|community_centre|conference_centre|exhibition_centre|stage|casino|biergarten|festival_grounds)$"];
+nwr{wide}["live_music"="yes"];
+nwr{wide}["leisure"~"^(stadium|bandstand|dance|sports_hall|park)$"];
+nwr{wide}["building"="stadium"];
+nwr{wide}["theatre:type"];
+nwr{near}["amenity"~"^(bar|pub|cafe|restaurant|place_of_worship|university|townhall)$"]["name"];
+);out center tags;"#
+    )
+}

@@ -1,0 +1,105 @@
+//! Whatever goes wrong with the services that matching asks: nothing is decided, and once they answer
+//! again the same is decided as if nothing had been.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use roadie::stand_in::{Service, StandIns, Trouble};
+use roadie_jobs::effects::web::{Fetch, Online, Web};
+use roadie_jobs::evaluation;
+use serde_json::{Value, json};
+
+const CLUB: (f64, f64) = (38.9179, -77.0237);
+const SERVICES: [Service; 3] = [Service::SetlistFm, Service::Overpass, Service::Nominatim];
+
+fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn show(number: usize, venue: &str) -> Value {
+    let city = json!({ "id": "4140963", "name": "Washington", "state": "Washington, D.C.", "stateCode": "DC",
+        "coords": { "lat": 38.895, "long": -77.036 }, "country": { "code": "US", "name": "United States" } });
+    json!({ "id": format!("{number:07x}"), "eventDate": "14-06-2019", "artist": { "name": format!("artist {number}") },
+        "url": "https://www.setlist.fm/x", "venue": { "id": venue, "name": venue, "city": city } })
+}
+
+/// One evening of one photo, with 45 shows in the city: the one at the club is on the last page.
+async fn world(folder: &Path) -> (StandIns, PathBuf) {
+    let photo = json!({ "id": "a", "user": "u", "name": "a.jpg", "drive": {}, "takeout": null,
+        "exif": { "DateTimeOriginal": "2019:06:14 21:00:00", "GPSLatitude": CLUB.0, "GPSLongitude": CLUB.1 } });
+    let photos = write(folder, "photos.jsonl", &photo.to_string());
+    let shows: Vec<Value> = (0..44)
+        .map(|number| show(number, &format!("venue {number}")))
+        .chain([show(44, "9:30 Club")])
+        .collect();
+    let setlists = write(folder, "setlists.json", &json!({ "setlist": shows }).to_string());
+    let pois = json!({ "elements": [{ "type": "way", "id": 1, "center": { "lat": CLUB.0, "lon": CLUB.1 },
+        "tags": { "name": "9:30 Club", "amenity": "music_venue" } }] });
+    let pois = write(folder, "pois.json", &pois.to_string());
+    (StandIns::start(&setlists, &pois, None).await.unwrap(), photos)
+}
+
+fn online(stand_ins: &StandIns) -> Online {
+    // Another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let fetch: Arc<dyn Fetch> = Arc::new(Web::new("roadie-tests/0").unwrap());
+    Online::new(&fetch, stand_ins.services())
+}
+
+/// What is said of the photo, or that nothing is.
+async fn decided(stand_ins: &StandIns, photos: &Path) -> Option<Value> {
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let predictions = evaluation::matching(photos, &online(stand_ins), now).await.ok()?;
+    Some(serde_json::to_value(predictions[0].clone().briefly()).unwrap())
+}
+
+#[tokio::test]
+async fn all_pages_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stand_ins, photos) = world(folder.path()).await;
+    let found = decided(&stand_ins, &photos).await.unwrap();
+    assert_eq!(
+        (&found["decision"], &found["setlistfmVenueId"]),
+        (&json!("auto"), &json!("9:30 Club"))
+    );
+    assert_eq!(stand_ins.asked(Service::SetlistFm), 3);
+}
+
+#[tokio::test]
+async fn no_trouble_links_anything_or_says_that_there_was_no_concert() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stand_ins, photos) = world(folder.path()).await;
+    let right = decided(&stand_ins, &photos).await;
+    assert!(right.is_some());
+    let troubles = [
+        Trouble::TooMany(None),
+        Trouble::TooMany(Some(120)),
+        Trouble::Forbidden,
+        Trouble::Busy,
+        Trouble::Broken,
+        Trouble::BanPage,
+        Trouble::Remark,
+        Trouble::CutOff,
+    ];
+    for service in SERVICES {
+        for trouble in &troubles {
+            // From the beginning, and from the second question on.
+            for before in [false, true] {
+                let door = stand_ins.troubles(service);
+                if before {
+                    door.once(Trouble::Slow(Duration::from_millis(1)));
+                }
+                door.always(Some(trouble.clone()));
+                let found = decided(&stand_ins, &photos).await;
+                door.always(None);
+                // Overpass is asked once, so nothing was wrong with it.
+                let expected = if before && service == Service::Overpass { &right } else { &None };
+                assert_eq!(&found, expected, "{service:?} {trouble:?}");
+            }
+        }
+    }
+    assert_eq!(decided(&stand_ins, &photos).await, right);
+}
