@@ -24,12 +24,10 @@ fn main() -> Result<()> {
         |at: usize| arguments.get(at).context("index uniform|clumpy WORDS RADIUS [check]");
     let (kind, count, radius) =
         (argument(0)?, argument(1)?.parse::<usize>()?, argument(2)?.parse::<u32>()?);
-    let words = match kind.as_str() {
-        "clumpy" => clumpy(count),
-        _ => uniform(count),
-    };
+    let words = || if kind == "clumpy" { clumpy(count) } else { uniform(count) };
+    let given = words();
     let (cpu, begun) = (cpu()?, Instant::now());
-    let (found, sum) = pairs(&words, radius);
+    let (found, sum) = pairs(given, radius);
     let (cpu, wall) = (self::cpu()?.saturating_sub(cpu), begun.elapsed());
     println!(
         "{kind:8} {count:>9} words, radius {radius:>2}: {found:>10} pairs, {:>7.3} s of CPU, {:>7.3} s, peak {} MB",
@@ -37,6 +35,7 @@ fn main() -> Result<()> {
         wall.as_secs_f64(),
         peak_mb()?
     );
+    let words = words();
     if arguments.iter().any(|argument| argument == "check") {
         check(&words, radius, (found, sum));
     }
@@ -81,7 +80,7 @@ fn check(words: &[u64], radius: u32, found: (u64, u64)) {
     // The same rows with the same others, found by the index: each word's neighbours behind it.
     let near = look_up(words, radius);
     let all: usize = words[..rows].iter().map(|word| near(*word) - 1).sum();
-    let behind = count + pairs(&words[..rows], radius).0;
+    let behind = count + pairs(words[..rows].to_vec(), radius).0;
     assert_eq!(u64::try_from(all), Ok(behind), "not the pairs that are there");
     println!("         the same {count} pairs of {rows} words with all others one by one");
 }

@@ -8,7 +8,7 @@ set -euo pipefail
 # shellcheck source=deploy/bootstrap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/bootstrap.sh"
 
-radius=10
+radius=8
 if [ $# = 0 ]; then
     set -- 1000000 10000000
 fi
@@ -25,6 +25,5 @@ for words in "$@"; do
     if [ "$words" -le 1000000 ]; then
         # As much alike as real photos are; nobody has ten million.
         "$index" clumpy "$words" "$radius"
-        "$index" clumpy "$words" 8
     fi
 done

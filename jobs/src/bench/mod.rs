@@ -109,9 +109,9 @@ pub fn content_hash(bytes: &[u8]) -> u8 {
 
 /// How many pairs of words differ by at most `radius` bits, and a sum that tells whether they are the
 /// same ones, in whatever order they were found.
-pub fn pairs(words: &[u64], radius: u32) -> (u64, u64) {
+pub fn pairs(words: Vec<u64>, radius: u32) -> (u64, u64) {
     let (mut count, mut sum) = (0, 0_u64);
-    Words::new(words.iter().copied()).pairs(radius, |one, other| {
+    Words::new(words).pairs(radius, |one, other| {
         count += 1;
         sum = sum.wrapping_add(u64::from(one) << 32 | u64::from(other));
     });

@@ -7,7 +7,7 @@ use crate::effects::catalogue::Lookalike;
 use crate::pixels::Fingerprint;
 
 /// Bits, of 64, by which the gradients of copies may differ: what is searched for.
-pub(super) const RADIUS: u32 = 10;
+pub(super) const RADIUS: u32 = 8;
 /// Bits, of 256, by which the frequencies of copies may differ: what confirms it.
 const CONFIRMED: u32 = 76;
 /// The same of pictures that are little more than one run of light, such as a clear sky: many are alike.

@@ -28,20 +28,31 @@ impl<F: FnMut(u32, u32)> Work for Join<'_, F> {
     #[inline(always)]
     fn with(self, near: impl AnyNear) {
         let Self { sorted, radius, found } = self;
-        for &difference in &sorted.differences {
-            for key in 0..sorted.keys() {
-                // Each two groups once.
-                let other = key ^ difference as usize;
-                if other < key {
-                    continue;
-                }
-                let (one, two) = (sorted.group(key), sorted.group(other));
-                if one.words.is_empty() || !near.any_near(one.words, two.eights) {
-                    continue;
-                }
-                for (at, (&word, &place)) in one.words.iter().zip(one.places).enumerate() {
-                    let from = if key == other { at + 1 } else { 0 };
-                    tell(word, two, from, radius, |other| found(place, other));
+        let tile = 1 << sorted.tile;
+        // Two tiles at a time, so that their groups are read from afar only once for many differences.
+        for &high in sorted.differences.iter().filter(|high| **high % tile == 0) {
+            let left = sorted.part.limit - high.count_ones();
+            let lows = sorted.differences.iter().take_while(|low| **low < tile);
+            let lows: Vec<usize> =
+                lows.filter(|low| low.count_ones() <= left).map(|low| *low as usize).collect();
+            let (high, tile) = (high as usize, tile as usize);
+            for first in (0..sorted.keys()).step_by(tile).filter(|first| first ^ high >= *first) {
+                for low in &lows {
+                    for key in first..first + tile {
+                        // Each two groups once.
+                        let other = key ^ high ^ low;
+                        if other < key {
+                            continue;
+                        }
+                        let (one, two) = (sorted.group(key), sorted.group(other));
+                        if one.words.is_empty() || !near.any_near(one.words, two.eights) {
+                            continue;
+                        }
+                        for (at, (&word, &place)) in one.words.iter().zip(one.places).enumerate() {
+                            let from = if key == other { at + 1 } else { 0 };
+                            tell(word, two, from, radius, |other| found(place, other));
+                        }
+                    }
                 }
             }
         }

@@ -5,12 +5,17 @@ use super::plan::Part;
 /// Words are compared so many at once.
 pub(super) const EIGHT: usize = 8;
 
+/// Words of a tile: 128 KB.
+const TILE: usize = 16 * 1024;
+
 /// Words, grouped by their keys.
 #[derive(Debug)]
 pub(super) struct Sorted {
     pub(super) part: Part,
-    /// By how much two keys may differ.
+    /// By how much two keys may differ, ascending.
     pub(super) differences: Vec<u32>,
+    /// Bits of a key within a tile: neighbouring keys whose words fit into a processor's second cache.
+    pub(super) tile: u32,
     /// Followed by [`EIGHT`] more, so that every group can be read in eights.
     words: Vec<u64>,
     /// Where the words came from.
@@ -51,7 +56,15 @@ impl Sorted {
             *next += 1;
         }
         starts.pop();
-        Self { part, differences: part.differences().collect(), words: sorted, places, starts }
+        let tiles = (words.len() / TILE).next_power_of_two().trailing_zeros();
+        Self {
+            part,
+            differences: part.differences().collect(),
+            tile: part.bits.saturating_sub(tiles),
+            words: sorted,
+            places,
+            starts,
+        }
     }
 
     /// How many keys there are.
