@@ -6,13 +6,14 @@
 
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
+mod measured;
+
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-use std::{env, fs, thread};
+use std::{env, fs};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use roadie_jobs::bench::{content_hash, fingerprint};
 
 #[global_allocator]
@@ -25,15 +26,7 @@ fn main() -> Result<()> {
         (argument()?, argument()?.parse()?, argument()?.parse::<usize>()?);
     let photos: Vec<PathBuf> = arguments.map(PathBuf::from).collect();
     pass(&what, threads, &photos)?;
-    let mut taken = Vec::new();
-    for _ in 0..passes {
-        let (cpu, begun) = (cpu_ms()?, Instant::now());
-        pass(&what, threads, &photos)?;
-        let each = f64::from(u32::try_from(photos.len())?);
-        let wall = begun.elapsed().as_secs_f64() * 1000.0;
-        taken.push(serde_json::json!({ "cpu": (cpu_ms()? - cpu) / each, "wall": wall / each }));
-    }
-    println!("{}", serde_json::json!({ "passes": taken, "peak": peak_mb()? }));
+    println!("{}", measured::passes(passes, photos.len(), || pass(&what, threads, &photos))?);
     Ok(())
 }
 
@@ -51,28 +44,5 @@ fn pass(what: &str, threads: usize, photos: &[PathBuf]) -> Result<()> {
         }
         Ok(())
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(done) => done,
-            Err(_) => bail!("a worker panicked"),
-        })
-    })
-}
-
-/// User and system time of this process so far.
-fn cpu_ms() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // Behind the name, which may hold anything: fields 14 and 15 in hundredths of a second (proc(5)).
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
-    Ok(ticks.iter().sum::<f64>() * 10.0)
-}
-
-/// The most memory that this process has had resident.
-fn peak_mb() -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-    Ok(kilobytes.context("no VmHWM in /proc/self/status")?.parse::<f64>()? / 1024.0)
+    measured::on_threads(threads, work)
 }

@@ -6,10 +6,11 @@
 
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
+mod measured;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
-use std::{env, fs, thread};
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use roadie_jobs::bench;
@@ -31,15 +32,8 @@ struct Options {
 fn main() -> Result<()> {
     let options = options()?;
     pass(&options, options.out.as_deref())?;
-    let mut passes = Vec::new();
-    for _ in 0..options.passes {
-        let (cpu, begun) = (cpu_ms()?, Instant::now());
-        pass(&options, None)?;
-        let each = f64::from(u32::try_from(options.photos.len())?);
-        let wall = begun.elapsed().as_secs_f64() * 1000.0;
-        passes.push(serde_json::json!({ "cpu": (cpu_ms()? - cpu) / each, "wall": wall / each }));
-    }
-    println!("{}", serde_json::json!({ "passes": passes, "peak": peak_mb()? }));
+    let photos = options.photos.len();
+    println!("{}", measured::passes(options.passes, photos, || pass(&options, None))?);
     Ok(())
 }
 
@@ -82,28 +76,5 @@ fn pass(options: &Options, out: Option<&Path>) -> Result<()> {
         }
         Ok(())
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(done) => done,
-            Err(_) => bail!("a worker panicked"),
-        })
-    })
-}
-
-/// User and system time of this process so far.
-fn cpu_ms() -> Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // Behind the name, which may hold anything: fields 14 and 15 in hundredths of a second (proc(5)).
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: Vec<f64> = fields.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
-    Ok(ticks.iter().sum::<f64>() * 10.0)
-}
-
-/// The most memory that this process has had resident.
-fn peak_mb() -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
-    Ok(kilobytes.context("no VmHWM in /proc/self/status")?.parse::<f64>()? / 1024.0)
+    measured::on_threads(options.threads, work)
 }

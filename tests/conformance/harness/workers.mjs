@@ -1,8 +1,8 @@
 // The workers that a case can run against: the roadie binary, BullMQ's for Node, and the client's own.
-import { within } from './deadline.mjs';
 import { join } from 'node:path';
 import { Child } from './children.mjs';
 import { open } from './clients.mjs';
+import { within } from './deadline.mjs';
 import { rehearse } from './rehearse.mjs';
 
 const CLOSE_MS = 5_000;
