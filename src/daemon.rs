@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
-use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool};
+use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool, World};
 use roadie_jobs::{Effects, Registry};
 use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
@@ -164,6 +164,7 @@ pub async fn effects(config: &Config) -> anyhow::Result<Effects> {
         .await
         .context("open the catalogue (database.url, DATABASE_URL)")?;
     Ok(Effects {
+        world: World::new(catalogue.clone(), None),
         catalogue,
         objects: objects(config)?,
         folders: Folders::open(&config.folders.roots).context("folders.roots")?,

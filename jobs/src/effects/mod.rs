@@ -9,6 +9,7 @@ mod pixel_pool;
 mod signed_url;
 mod variants;
 pub mod web;
+mod world;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub use objects::{Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
 pub use pixel_pool::{MemoryUse, NeverFits, PixelPool, Reservation, Stop};
 pub use signed_url::{BadLink, ImageUrls, SigningKey};
 pub use variants::{Qualities, VariantFormat, VariantSettings};
+pub use world::World;
 
 /// What handlers may touch. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Effects {
     pub photos: PhotoLimits,
     /// How variants are made, and where they go.
     pub variants: Arc<VariantSettings>,
+    /// Shows, places and venues.
+    pub world: World,
 }
 
 /// Limits for reading photos.
