@@ -55,9 +55,7 @@ pub(super) fn read(head: &Head, found: &mut Found) -> Result<(), Stop> {
 /// How the samples of the primary picture are to be shown: what their colours mean, and EXIF's number
 /// for how they are to be turned.
 pub(super) fn shown(bytes: &[u8]) -> (Option<Profile>, u8) {
-    let meta = meta(&bytes).unwrap_or_default();
-    let children: Vec<_> = Boxes(meta.get(4..).unwrap_or_default()).flatten().collect();
-    let child = |name: &[u8; 4]| children.iter().find(|(kind, _)| *kind == name).map(|(_, b)| *b);
+    let child = children(&bytes);
     let primary = child(b"pitm").and_then(items::primary).unwrap_or_default();
     let (mut icc, mut cicp, mut orientation) = (None, None, 1);
     for (name, body) in items::properties(child(b"iprp").unwrap_or_default(), primary) {
@@ -86,18 +84,36 @@ pub(super) fn shown(bytes: &[u8]) -> (Option<Profile>, u8) {
     (icc.map(Profile::Icc).or(cicp.map(Profile::Cicp)), orientation)
 }
 
+/// How to decode the pictures that are shown: a list for the primary picture and one for each alpha plane and
+/// each picture that it is predicted from, of the bodies of `name` of all tiles.
+pub(super) fn configurations<'a>(bytes: &'a &[u8], name: [u8; 4]) -> Vec<Vec<&'a [u8]>> {
+    let child = children(bytes);
+    let primary = child(b"pitm").and_then(items::primary).unwrap_or_default();
+    let (iprp, iref) = (child(b"iprp").unwrap_or_default(), child(b"iref").unwrap_or_default());
+    let mut pictures = vec![primary];
+    pictures.extend(items::referring(iref, *b"auxl", primary));
+    pictures.extend(items::referred(iref, *b"pred", primary));
+    let own = |item: u64| {
+        let own = items::properties(iprp, item).into_iter();
+        own.filter(move |(kind, _)| *kind == name).map(|(_, body)| body)
+    };
+    let all = pictures.into_iter().map(|picture| {
+        let tiles = items::referred(iref, *b"dimg", picture);
+        tiles.into_iter().chain([picture]).flat_map(own).collect()
+    });
+    all.collect()
+}
+
 /// The data of every item of a whole file; `None` when items share their bytes, as no honest ones do,
 /// and would be longer than the file together.
 pub(super) fn data(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let meta = meta(&bytes).unwrap_or_default();
-    let child = |name: &[u8; 4]| {
-        let mut children = Boxes(meta.get(4..).unwrap_or_default()).flatten();
-        children.find(|(kind, _)| *kind == name).map(|(_, body)| body).unwrap_or_default()
-    };
-    let idat = child(b"idat");
+    let child = children(&bytes);
+    let idat = child(b"idat").unwrap_or_default();
     let mut items: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let mut total = 0;
-    for Extent { item, method, at, len } in items::extents(child(b"iloc")).unwrap_or_default() {
+    for Extent { item, method, at, len } in
+        child(b"iloc").and_then(items::extents).unwrap_or_default()
+    {
         let source = if method == 0 { bytes } else { idat };
         let len = if len == 0 { source.size().saturating_sub(at) } else { len };
         let part = source.bytes(at, len).unwrap_or_default();
@@ -108,6 +124,13 @@ pub(super) fn data(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
         items.entry(item).or_default().extend(part);
     }
     Some(items.into_values().collect())
+}
+
+/// What finds the boxes in the `meta` box of a whole file by their names.
+fn children<'a>(bytes: &'a &[u8]) -> impl Fn(&[u8; 4]) -> Option<&'a [u8]> {
+    let meta = meta(bytes).unwrap_or_default();
+    let children: Vec<_> = Boxes(meta.get(4..).unwrap_or_default()).flatten().collect();
+    move |name| children.iter().find(|(kind, _)| *kind == name).map(|(_, body)| *body)
 }
 
 /// The data of one item; it may lie in the file or in the `idat` box.

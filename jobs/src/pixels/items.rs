@@ -78,6 +78,29 @@ pub(super) fn properties(iprp: &[u8], item: u64) -> Vec<(&[u8], &[u8])> {
     indices.iter().filter_map(|index| all.get(index.checked_sub(1)?).copied()).collect()
 }
 
+/// Items that an item refers to in one way, such as a grid to its tiles (14496-12, 8.11.12).
+pub(super) fn referred(iref: &[u8], kind: [u8; 4], from: u64) -> Vec<u64> {
+    references(iref, kind).filter(|(item, _)| *item == from).flat_map(|(_, to)| to).collect()
+}
+
+/// Items that refer to an item in one way, such as an alpha plane to its picture.
+pub(super) fn referring(iref: &[u8], kind: [u8; 4], to: u64) -> Vec<u64> {
+    let all = references(iref, kind);
+    all.filter(|(_, items)| items.contains(&to)).map(|(item, _)| item).collect()
+}
+
+fn references(iref: &[u8], kind: [u8; 4]) -> impl Iterator<Item = (u64, Vec<u64>)> {
+    let mut body = Cursor::big(iref);
+    let width = version(&mut body).map_or(2, |(version, _)| if version == 0 { 2 } else { 4 });
+    let lists = Boxes(body.rest()).flatten().filter(move |(name, _)| *name == kind);
+    lists.filter_map(move |(_, list)| {
+        let mut list = Cursor::big(list);
+        let from = list.number(width)?;
+        let count = list.u16()?;
+        Some((from, (0..count).map_while(|_| list.number(width)).collect()))
+    })
+}
+
 fn associations(ipma: &[u8], item: u64, indices: &mut Vec<usize>) -> Option<()> {
     let mut body = Cursor::big(ipma);
     let (version, flags) = version(&mut body)?;

@@ -2,6 +2,7 @@
 //! claims less must not make the decoder take more memory than was reserved.
 
 use super::super::cursor::Cursor;
+use super::bits::Bits;
 
 /// A sequence header among the units of a stream.
 const SEQUENCE_HEADER: u8 = 1;
@@ -44,7 +45,7 @@ fn leb128(rest: &mut Cursor<'_>) -> Option<usize> {
 /// Pixels of the largest frame, out of a sequence header. Stills have no timing and no decoder model;
 /// a header with either is taken for boundless.
 fn frame(header: &[u8]) -> Option<u64> {
-    let mut bits = Bits { data: header, at: 0 };
+    let mut bits = Bits::new(header);
     // Profile, and whether it is a still picture.
     bits.take(4)?;
     if bits.take(1)? == 1 {
@@ -68,22 +69,4 @@ fn frame(header: &[u8]) -> Option<u64> {
     }
     let (width, height) = (bits.take(4)? + 1, bits.take(4)? + 1);
     Some((bits.take(width)? + 1) * (bits.take(height)? + 1))
-}
-
-/// Numbers of any width, the highest bit first.
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, width: u64) -> Option<u64> {
-        let mut number = 0;
-        for _ in 0..width {
-            let byte = self.data.get(self.at / 8)?;
-            number = number << 1 | u64::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Some(number)
-    }
 }

@@ -3,7 +3,8 @@
 use heic_decoder::HeifError;
 
 use super::super::colour::{Cicp, Profile};
-use super::{DecodeError, Format, Probe, Raw, Reason, Samples, over_white};
+use super::super::isobmff;
+use super::{DecodeError, Format, Probe, Raw, Reason, Samples, hevc, over_white};
 
 /// Reads the samples; the decoder turns them upright, as the container says. EXIF's orientation does
 /// not count in HEIF (ISO/IEC 23008-12, 6.5.10 and annex A.1).
@@ -12,6 +13,13 @@ pub(super) fn read(bytes: &[u8], probe: &Probe) -> Result<Raw, DecodeError> {
     let claimed = (probe.width as usize, probe.height as usize);
     if info.coded_width > claimed.0 || info.coded_height > claimed.1 {
         return Err(broken("the picture is larger than its container says"));
+    }
+    // Tiles reach over the edge of what they make up, those of a small picture by much.
+    let most = (2 * u64::from(probe.width) * u64::from(probe.height)).max(1 << 20);
+    for pictures in isobmff::configurations(&bytes, *b"hvcC") {
+        if pictures.into_iter().map(hevc::largest_picture).sum::<u64>() > most {
+            return Err(broken("the picture is larger than its container says"));
+        }
     }
     // One thread: how many pictures are decoded at once is not the decoder's to decide.
     let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(broken)?;

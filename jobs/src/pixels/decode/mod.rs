@@ -8,8 +8,10 @@
 
 mod av1;
 mod avif;
+mod bits;
 mod cost;
 mod heif;
+mod hevc;
 mod jpeg;
 mod raster;
 mod segments;

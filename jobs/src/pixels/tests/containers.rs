@@ -1,5 +1,6 @@
 //! Size, camera data and damage in each format.
 
+use super::super::isobmff;
 use super::super::{Flaw, Format, Refusal};
 use super::build::{Tiff, Value, boxed, heic, jpeg, png, webp};
 use super::{look, wrong};
@@ -159,4 +160,35 @@ fn boxes_may_not_lie() {
         look(&file, "a.avif").unwrap().flaws,
         [Flaw::Misnamed { promised: Format::Avif, actual: Format::Heic }]
     );
+}
+
+#[test]
+fn all_that_a_shown_picture_is_decoded_from_is_found() {
+    let full = &[0, 0, 0, 0][..];
+    let refers = |kind: &[u8; 4], from: u8, to: &[u8]| {
+        let to: Vec<u8> = to.iter().flat_map(|item| [0, *item]).collect();
+        boxed(*kind, &[&[0, from, 0, u8::try_from(to.len() / 2).unwrap()], &to])
+    };
+    // 1 is a grid of 2 and 3, 4 its alpha plane, a grid of 5; 6 is a thumbnail.
+    let references = [
+        refers(b"dimg", 1, &[2, 3]),
+        refers(b"auxl", 4, &[1]),
+        refers(b"dimg", 4, &[5]),
+        refers(b"thmb", 6, &[1]),
+    ];
+    let shelf: Vec<u8> = (2..=6).flat_map(|item| boxed(*b"hvcC", &[&[item]])).collect();
+    let owners: Vec<u8> =
+        [2, 3, 5, 6].into_iter().flat_map(|item| [0, item, 1, item - 1]).collect();
+    let meta = [
+        boxed(*b"pitm", &[full, &[0, 1]]),
+        boxed(*b"iref", &[full, &references.concat()]),
+        boxed(
+            *b"iprp",
+            &[&boxed(*b"ipco", &[&shelf]), &boxed(*b"ipma", &[full, &[0, 0, 0, 4], &owners])],
+        ),
+    ];
+    let file = boxed(*b"meta", &[full, &meta.concat()]);
+    let file = &file[..];
+    let found = isobmff::configurations(&file, *b"hvcC");
+    assert_eq!(found, [vec![&[2][..], &[3]], vec![&[5]]]);
 }
