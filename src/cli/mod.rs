@@ -13,6 +13,7 @@ mod queues;
 mod run;
 mod schedules;
 mod table;
+mod tokens;
 mod watch;
 mod workers;
 
@@ -70,6 +71,8 @@ enum Command {
     Dead(dead::Command),
     /// Make a link to a variant that runs out, or see why one does not let in
     Link(link::Args),
+    /// Show how many accounts of users there are, and seal their tokens under another key
+    Tokens(tokens::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
     /// Measure how good decisions are, on labelled data
@@ -138,6 +141,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Jobs(command) => jobs::jobs(command, config).await,
         Command::Dead(command) => dead::dead(command, config).await,
         Command::Link(args) => link::link(&args, &config),
+        Command::Tokens(args) => tokens::tokens(args, config).await,
         Command::Check(_) => check::check(config).await,
         Command::Evaluate(command) => evaluate::evaluate(command).await,
         Command::Migrate(args) => migrate::migrate(args, config).await,

@@ -47,6 +47,7 @@ impl Config {
             faults.0.push(format!("log.level `{}` is not a filter: {error}", self.log.level));
         }
         faults.0.extend(self.images.faults());
+        faults.0.extend(self.tokens.faults());
         faults.0.extend(self.schedule_faults());
         faults.0
     }

@@ -6,6 +6,7 @@ mod load;
 mod retention;
 mod schedules;
 mod secret;
+mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use load::{ConfigError, Sources};
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
+pub use tokens::Tokens;
 
 /// What a path must not hold as it is when it becomes a part of a URL.
 pub(crate) const PATH_IN_URL: &AsciiSet =
@@ -42,6 +44,8 @@ pub struct Config {
     pub photos: Photos,
     /// Variants of photos.
     pub images: Images,
+    /// Keys for the tokens of users.
+    pub tokens: Tokens,
     /// Slots, leases, shutdown.
     pub worker: Worker,
     /// Overrides for every kind.

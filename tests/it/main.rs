@@ -61,6 +61,7 @@ mod shutdown;
 mod stand_ins;
 mod start;
 mod tls;
+mod tokens;
 mod undecodable;
 mod variant_looks;
 mod wire;

@@ -322,3 +322,19 @@ fn faults_of_images_are_named() {
     assert!(config.images.urls().can_sign());
     assert!(!format!("{config:?}").contains("0123456789abcdef"));
 }
+
+#[test]
+fn faults_of_token_keys_are_named_and_keys_are_not_printed() {
+    let good = "0f".repeat(32);
+    for (value, told) in [
+        (good.clone(), "number 1 is not written as name:key"),
+        (format!("k1:{good}00"), "number 1 is not 64 hexadecimal digits"),
+        (format!("k1:{good},k1:{good}"), "number 2 is called `k1` like another one"),
+    ] {
+        let error = load(&[], &[("tokens.keys", &value)]).unwrap_err().to_string();
+        assert!(error.contains(told) && !error.contains("0f0f"), "{error}");
+    }
+    let config = load(&[("ROADIE_TOKENS__KEYS", &format!("k2:{good},k1:{good}"))], &[]).unwrap();
+    assert_eq!(config.tokens.keys().sealing(), Some("k2"));
+    assert!(!format!("{config:?}").contains("0f0f"));
+}

@@ -10,8 +10,10 @@
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
 //! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
+//! - [`Account`]: sealed tokens of users;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
+mod accounts;
 mod batch;
 mod bury;
 mod connect;
@@ -41,6 +43,7 @@ use std::time::Duration;
 use sqlx::AnyPool;
 use tokio::time::Instant;
 
+pub use accounts::{Account, AccountState, FreshTokens};
 pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
 pub use error::CatalogueError;
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};

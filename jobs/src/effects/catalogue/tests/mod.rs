@@ -1,6 +1,7 @@
 //! Every test runs on both databases: `SQLite` in a temporary file, and `PostgreSQL` when
 //! `TEST_POSTGRES_URL` names a server on which databases may be created.
 
+mod accounts;
 mod databases;
 mod dead_letter_lookups;
 mod dead_letters;
