@@ -8,6 +8,7 @@ mod objects;
 mod pixel_pool;
 mod sealed;
 mod signed_url;
+mod target;
 mod variants;
 pub mod web;
 mod world;
@@ -20,6 +21,7 @@ pub use objects::{Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
 pub use pixel_pool::{MemoryUse, NeverFits, PixelPool, Reservation, Stop};
 pub use sealed::{Column, KeyFault, SealError, TokenKey, TokenKeys, key_of};
 pub use signed_url::{BadLink, ImageUrls, SigningKey};
+pub use target::Target;
 pub use variants::{Qualities, VariantFormat, VariantSettings};
 pub use world::World;
 

@@ -1,12 +1,13 @@
-//! One question, one reply.
+//! One question, one reply, and what it is worth.
 
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 
 use super::unanswered::Unanswered;
+use crate::effects::Target;
 
 /// Whole questions; Overpass may think for 25 s.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -18,13 +19,26 @@ const LARGEST: usize = 16 << 20;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Ask {
     /// Which service, for errors, budgets and metrics.
-    pub service: &'static str,
+    pub service: Target,
     /// The whole address.
     pub url: String,
     /// What to send along; values may be secret.
     pub headers: Vec<(&'static str, String)>,
     /// The one field of a form, if it is one.
     pub form: Option<(&'static str, String)>,
+    /// What else the answer depends on, of which the service is not told: with another one, an answer that
+    /// was kept is one to another question.
+    pub edition: String,
+    /// Whether an answer that was kept is not wanted.
+    pub fresh: bool,
+}
+
+impl Ask {
+    /// A question that needs neither headers nor a form.
+    pub fn get(service: Target, url: String) -> Self {
+        let (headers, form) = (Vec::new(), None);
+        Self { service, url, headers, form, edition: String::new(), fresh: false }
+    }
 }
 
 /// Without query, form and headers: those hold coordinates and keys.
@@ -49,14 +63,50 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Asks. Budgets, breakers and caches are other ones around the one that asks.
+/// What an answer is about: how long it stays true depends on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Places and regions: maps change slowly.
+    Map,
+    /// The shows of a date, or that there are none.
+    Shows {
+        /// Of which date.
+        date: NaiveDate,
+        /// Whether there are any.
+        found: bool,
+    },
+}
+
+/// Says what a reply is, or that it is no answer. Only the client that asks can: a status tells little.
+pub type Judge<'a> = &'a mut (dyn FnMut(&Reply) -> Result<Answer, Unanswered> + Send);
+
+/// Asks. Budgets, breakers and caches are other ones around the one that asks: they learn from what the
+/// judge says, and nothing is kept that it has not called an answer.
 #[async_trait]
 pub trait Fetch: fmt::Debug + Send + Sync {
-    /// One question, asked once.
+    /// One question, asked once at most. The judge sees the reply before this returns, or one that was
+    /// an answer to the same question before.
     ///
     /// # Errors
-    /// There was no reply, or not all of it.
-    async fn fetch(&self, ask: Ask) -> Result<Reply, Unanswered>;
+    /// There was no reply, or not all of it, or it is no answer.
+    async fn fetch(&self, ask: &Ask, judge: Judge<'_>) -> Result<(), Unanswered>;
+}
+
+/// Asks, and reads the reply.
+pub(super) async fn answer<T: Send>(
+    fetch: &dyn Fetch,
+    ask: &Ask,
+    read: impl Fn(&Reply) -> Result<(T, Answer), Unanswered> + Sync,
+) -> Result<T, Unanswered> {
+    let mut found = None;
+    let mut judge = |reply: &Reply| {
+        let (value, answer) = read(reply)?;
+        found = Some(value);
+        Ok(answer)
+    };
+    fetch.fetch(ask, &mut judge).await?;
+    let unjudged = || Unanswered::Failed { service: ask.service, reason: "no reply".to_owned() };
+    found.ok_or_else(unjudged)
 }
 
 /// Over the network. Redirects are not followed: only what is configured is asked.
@@ -115,14 +165,15 @@ impl Web {
 
 #[async_trait]
 impl Fetch for Web {
-    async fn fetch(&self, ask: Ask) -> Result<Reply, Unanswered> {
-        self.ask(&ask).await.map_err(|error| {
+    async fn fetch(&self, ask: &Ask, judge: Judge<'_>) -> Result<(), Unanswered> {
+        let reply = self.ask(ask).await.map_err(|error| {
             // An address holds coordinates, and its causes may repeat it.
             let error = error.without_url();
             let reason =
                 if error.is_timeout() { "no reply in time".to_owned() } else { error.to_string() };
             Unanswered::Failed { service: ask.service, reason }
-        })
+        })?;
+        judge(&reply).map(drop)
     }
 }
 

@@ -1,7 +1,8 @@
 //! HTTP services of others, and what their answers are worth.
 //!
 //! - `unanswered`: why there is no answer, and what a job makes of that;
-//! - `fetch`: one question, one reply, over the network; budgets and caches are put around it;
+//! - `fetch`: one question, one reply, over the network, and what it is worth; budgets and caches are put
+//!   around it;
 //! - `setlist_fm`, `overpass`, `nominatim`: what each is asked, and what of its reply is an answer;
 //! - `online`: the three together answer what matching asks.
 //!
@@ -18,6 +19,6 @@ mod setlist_fm;
 mod tests;
 mod unanswered;
 
-pub use fetch::{Ask, Fetch, Reply, Web};
+pub use fetch::{Answer, Ask, Fetch, Judge, Reply, Web};
 pub use online::{Online, Services};
 pub use unanswered::Unanswered;

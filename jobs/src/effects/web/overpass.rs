@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::fetch::{Ask, Fetch};
+use super::fetch::{Answer, Ask, Fetch, Reply, answer};
 use super::setlist_fm::shape;
 use super::unanswered::Unanswered;
+use crate::effects::Target;
 use crate::matching::{Poi, metres};
 use crate::pixels::Place;
 
-const SERVICE: &str = "Overpass";
+const SERVICE: Target = Target::Overpass;
 /// Bars are everywhere; only the nearest ones are asked for.
 const BARS: f64 = 200.0;
 /// Half the diagonal of a cell of a thousandth degree, in metres.
@@ -28,7 +29,7 @@ pub(super) struct Overpass {
 }
 
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct Found {
     elements: Vec<Element>,
     /// Status 200 and a remark: the query failed half-way.
     remark: Option<String>,
@@ -62,43 +63,45 @@ impl Overpass {
     pub(super) async fn around(&self, place: Place, reach: f64) -> Result<Vec<Poi>, Unanswered> {
         let cell = Place { lat: rounded(place.lat), lon: rounded(place.lon) };
         let form = Some(("data", query(cell, reach + CELL)));
-        let ask = Ask { service: SERVICE, url: self.url.clone(), headers: Vec::new(), form };
-        let reply = self.fetch.fetch(ask).await?;
-        let html = reply.body.trim_ascii_start().starts_with(b"<");
-        match reply.status {
-            200 if html => return Err(refused("a page of HTML")),
-            200 => {}
-            429 | 504 => {
-                let (status, after) = (reply.status, reply.retry_after);
-                return Err(Unanswered::Limited { service: SERVICE, status, after });
-            }
-            401 | 403 => return Err(refused(&format!("status {}", reply.status))),
-            400 => return Err(Unanswered::Rejected { service: SERVICE, status: 400 }),
-            status => {
-                return Err(Unanswered::Failed {
-                    service: SERVICE,
-                    reason: format!("status {status}"),
-                });
-            }
-        }
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|error| garbled(shape(&error)))?;
-        if let Some(remark) = answer.remark {
-            return Err(garbled(format!("it remarks: {remark}")));
-        }
-        let mut pois = Vec::with_capacity(answer.elements.len());
-        for element in answer.elements {
-            let own = element.lat.zip(element.lon);
-            let Some((lat, lon)) = own.or(element.center.map(|middle| (middle.lat, middle.lon)))
-            else {
-                return Err(garbled(format!("{} {} is nowhere", element.kind, element.id)));
-            };
-            let osm = format!("{}/{}", element.kind, element.id);
-            pois.extend(Poi::new(osm, Place { lat, lon }, &element.tags));
-        }
+        let ask = Ask { form, ..Ask::get(SERVICE, self.url.clone()) };
+        let mut pois =
+            answer(&*self.fetch, &ask, |reply| Ok((places(reply)?, Answer::Map))).await?;
         pois.retain(|poi| metres(place, poi.place) <= reach);
         Ok(pois)
     }
+}
+
+fn places(reply: &Reply) -> Result<Vec<Poi>, Unanswered> {
+    let html = reply.body.trim_ascii_start().starts_with(b"<");
+    match reply.status {
+        200 if html => return Err(refused("a page of HTML")),
+        200 => {}
+        429 | 504 => {
+            let (status, after) = (reply.status, reply.retry_after);
+            return Err(Unanswered::Limited { service: SERVICE, status, after });
+        }
+        401 | 403 => return Err(refused(&format!("status {}", reply.status))),
+        400 => return Err(Unanswered::Rejected { service: SERVICE, status: 400 }),
+        status => {
+            let reason = format!("status {status}");
+            return Err(Unanswered::Failed { service: SERVICE, reason });
+        }
+    }
+    let found: Found =
+        serde_json::from_slice(&reply.body).map_err(|error| garbled(shape(&error)))?;
+    if let Some(remark) = found.remark {
+        return Err(garbled(format!("it remarks: {remark}")));
+    }
+    let mut pois = Vec::with_capacity(found.elements.len());
+    for element in found.elements {
+        let own = element.lat.zip(element.lon);
+        let Some((lat, lon)) = own.or(element.center.map(|middle| (middle.lat, middle.lon))) else {
+            return Err(garbled(format!("{} {} is nowhere", element.kind, element.id)));
+        };
+        let osm = format!("{}/{}", element.kind, element.id);
+        pois.extend(Poi::new(osm, Place { lat, lon }, &element.tags));
+    }
+    Ok(pois)
 }
 
 fn refused(reason: &str) -> Unanswered {

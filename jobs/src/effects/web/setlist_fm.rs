@@ -9,14 +9,16 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
-use super::fetch::{Ask, Fetch};
+use super::fetch::{Answer, Ask, Fetch, Reply, answer};
 use super::nominatim::Region;
 use super::unanswered::Unanswered;
+use crate::effects::Target;
 use crate::matching::{City, Show, Venue};
 use crate::pixels::Place;
 
-const SERVICE: &str = "setlist.fm";
+const SERVICE: Target = Target::SetlistFm;
 /// No region has more shows on one day: that is an answer to another question.
 const MOST_PAGES: u32 = 100;
 
@@ -37,6 +39,15 @@ struct Page {
     total: u32,
     #[serde(rename = "setlist")]
     records: Vec<Record>,
+}
+
+/// One page, read.
+#[derive(Debug)]
+struct Listing {
+    shows: Vec<Show>,
+    last: bool,
+    /// Another one when anything on the page is.
+    edition: String,
 }
 
 /// What is read of a setlist. Songs are not: a quarter of all setlists have none.
@@ -85,38 +96,47 @@ impl SetlistFm {
         date: NaiveDate,
         region: &Region,
     ) -> Result<Vec<Show>, Unanswered> {
-        let mut shows = Vec::new();
-        for number in 1..=MOST_PAGES {
-            let Some(page) = self.page(date, region, number).await? else {
-                return if number == 1 {
-                    Ok(shows)
-                } else {
-                    Err(garbled("its pages have changed meanwhile"))
-                };
-            };
-            if page.number != number || page.size == 0 || page.records.is_empty() {
-                return Err(garbled(format!(
-                    "page {} of {} instead of {number}",
-                    page.number, page.total
-                )));
+        match self.pages(date, region, false).await {
+            // The first page was kept, and the others are not what they were then.
+            Err((2.., Unanswered::Garbled { .. })) => {
+                self.pages(date, region, true).await.map_err(|(_, unanswered)| unanswered)
             }
-            for record in page.records {
-                shows.push(show(record, date)?);
-            }
-            if number * page.size >= page.total {
-                return Ok(shows);
-            }
+            shows => shows.map_err(|(_, unanswered)| unanswered),
         }
-        Err(garbled(format!("more than {MOST_PAGES} pages")))
     }
 
-    /// `None` when there is nothing at all: it says so with the status 404.
-    async fn page(
+    /// All pages; without an answer: on which page, and why.
+    async fn pages(
         &self,
         date: NaiveDate,
         region: &Region,
-        number: u32,
-    ) -> Result<Option<Page>, Unanswered> {
+        fresh: bool,
+    ) -> Result<Vec<Show>, (u32, Unanswered)> {
+        let mut shows = Vec::new();
+        let mut edition = String::new();
+        for number in 1..=MOST_PAGES {
+            let mut ask = self.ask(date, region, number);
+            // Later pages belong to the first one as it was.
+            (ask.fresh, ask.edition) = (fresh && number == 1, edition.clone());
+            let read = |reply: &Reply| {
+                let page = read(reply, number, date)?;
+                let found = page.is_some();
+                Ok((page, Answer::Shows { date, found }))
+            };
+            let page = answer(&*self.fetch, &ask, read).await.map_err(|why| (number, why))?;
+            let Some(page) = page else { return Ok(shows) };
+            shows.extend(page.shows);
+            if page.last {
+                return Ok(shows);
+            }
+            if number == 1 {
+                edition = page.edition;
+            }
+        }
+        Err((1, garbled(format!("more than {MOST_PAGES} pages"))))
+    }
+
+    fn ask(&self, date: NaiveDate, region: &Region, number: u32) -> Ask {
         let mut url = format!(
             "{}/search/setlists?date={}&countryCode={}&p={number}",
             self.base,
@@ -133,25 +153,54 @@ impl SetlistFm {
             // Names of cities are translated.
             ("accept-language", "en".to_owned()),
         ];
-        let reply = self.fetch.fetch(Ask { service: SERVICE, url, headers, form: None }).await?;
-        match reply.status {
-            200 => serde_json::from_slice(&reply.body)
-                .map(Some)
-                .map_err(|error| garbled(shape(&error))),
-            404 if is_its_own_404(&reply.body) => Ok(None),
-            429 => {
-                Err(Unanswered::Limited { service: SERVICE, status: 429, after: reply.retry_after })
-            }
-            401 | 403 => Err(Unanswered::Refused {
-                service: SERVICE,
-                reason: format!("status {}", reply.status),
-            }),
-            400 => Err(Unanswered::Rejected { service: SERVICE, status: 400 }),
-            status => {
-                Err(Unanswered::Failed { service: SERVICE, reason: format!("status {status}") })
-            }
+        Ask { headers, ..Ask::get(SERVICE, url) }
+    }
+}
+
+/// The shows of one page; `None` when there is nothing at all: it says so with the status 404.
+fn read(reply: &Reply, number: u32, date: NaiveDate) -> Result<Option<Listing>, Unanswered> {
+    match reply.status {
+        200 => {}
+        404 if is_its_own_404(&reply.body) => {
+            let changed = || garbled("its pages have changed meanwhile");
+            return if number == 1 { Ok(None) } else { Err(changed()) };
+        }
+        429 if is_used_up(&reply.body) => {
+            return Err(Unanswered::Exhausted { service: SERVICE, status: 429 });
+        }
+        429 => {
+            let after = reply.retry_after;
+            return Err(Unanswered::Limited { service: SERVICE, status: 429, after });
+        }
+        401 | 403 => {
+            let reason = format!("status {}", reply.status);
+            return Err(Unanswered::Refused { service: SERVICE, reason });
+        }
+        400 => return Err(Unanswered::Rejected { service: SERVICE, status: 400 }),
+        status => {
+            let reason = format!("status {status}");
+            return Err(Unanswered::Failed { service: SERVICE, reason });
         }
     }
+    let page: Page = serde_json::from_slice(&reply.body).map_err(|error| garbled(shape(&error)))?;
+    if page.number != number || page.size == 0 || page.records.is_empty() {
+        let (got, total) = (page.number, page.total);
+        return Err(garbled(format!("page {got} of {total} instead of {number}")));
+    }
+    let shows = page.records.into_iter().map(|record| show(record, date));
+    Ok(Some(Listing {
+        shows: shows.collect::<Result<_, _>>()?,
+        last: number.saturating_mul(page.size) >= page.total,
+        edition: hex::encode(Sha256::digest(&reply.body)),
+    }))
+}
+
+/// What AWS' gateway says, behind which it is, when the quota of a day is used up; of too many questions
+/// at once it says `Too Many Requests`.
+fn is_used_up(body: &[u8]) -> bool {
+    let says =
+        |value: Value| value.get("message").and_then(Value::as_str) == Some("Limit Exceeded");
+    serde_json::from_slice(body).is_ok_and(says)
 }
 
 fn garbled(reason: impl Into<String>) -> Unanswered {

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::effects::Target;
 use crate::job::Decision;
 use crate::matching::{City, Lookups as _, Show, Venue};
 use crate::pixels::Place;
@@ -23,11 +24,12 @@ struct Script {
 
 #[async_trait]
 impl Fetch for Script {
-    async fn fetch(&self, ask: Ask) -> Result<Reply, Unanswered> {
+    async fn fetch(&self, ask: &Ask, judge: Judge<'_>) -> Result<(), Unanswered> {
         let service = ask.service;
-        self.asked.lock().unwrap().push(ask);
+        self.asked.lock().unwrap().push(ask.clone());
         let reason = "no reply in time".to_owned();
-        self.replies.lock().unwrap().pop_front().ok_or(Unanswered::Failed { service, reason })
+        let reply = self.replies.lock().unwrap().pop_front();
+        judge(&reply.ok_or(Unanswered::Failed { service, reason })?).map(drop)
     }
 }
 
@@ -42,19 +44,23 @@ impl Script {
     }
 
     fn online(self: &Arc<Self>) -> Online {
-        let services = Services {
-            setlist_fm: "http://setlist/rest/1.0/".to_owned(),
-            setlist_fm_key: "secret".to_owned(),
-            overpass: "http://overpass/api".to_owned(),
-            nominatim: "http://nominatim".to_owned(),
-        };
         let fetch: Arc<dyn Fetch> = Arc::<Self>::clone(self);
-        Online::new(&fetch, &services)
+        online(&fetch)
     }
 
     fn urls(&self) -> Vec<String> {
         self.asked.lock().unwrap().iter().map(|ask| ask.url.clone()).collect()
     }
+}
+
+fn online(fetch: &Arc<dyn Fetch>) -> Online {
+    let services = Services {
+        setlist_fm: "http://setlist/rest/1.0/".to_owned(),
+        setlist_fm_key: "secret".to_owned(),
+        overpass: "http://overpass/api".to_owned(),
+        nominatim: "http://nominatim".to_owned(),
+    };
+    Online::new(fetch, &services)
 }
 
 fn wait<T>(answer: impl Future<Output = T>) -> T {
@@ -127,6 +133,69 @@ fn only_its_own_404_says_that_there_is_nothing() {
     assert!(shows([ok(&page(1, 45, 0..20)), nothing()]).0.is_err());
 }
 
+/// A page that was kept may be older than the next one: then all are asked for as they are now.
+#[test]
+fn pages_that_do_not_fit_together_are_asked_for_anew() {
+    let script = Script::new(std::iter::repeat_n(region(), 5).chain([
+        ok(&page(1, 45, 0..20)),
+        nothing(),
+        ok(&page(1, 25, 0..20)),
+        ok(&page(2, 25, 20..25)),
+    ]));
+    let date = "2019-06-14".parse().unwrap();
+    let found = wait(script.online().shows(date, CLUB, 30_000.0)).unwrap();
+    assert_eq!(found.len(), 25);
+    let asked = script.asked.lock().unwrap();
+    let fresh: Vec<bool> = asked[5..].iter().map(|ask| ask.fresh).collect();
+    assert_eq!(fresh, [false, false, true, false]);
+    // A later page is one of the first page as it was.
+    let editions: Vec<&str> = asked[5..].iter().map(|ask| ask.edition.as_str()).collect();
+    assert_eq!((editions[0], editions[2]), ("", ""));
+    assert!(editions[1].len() == 64 && editions[3].len() == 64 && editions[1] != editions[3]);
+}
+
+#[test]
+fn answers_are_what_may_be_kept_and_nothing_else() {
+    #[derive(Debug, Default)]
+    struct Keeper(Mutex<Vec<Result<Answer, Unanswered>>>, Mutex<VecDeque<Reply>>);
+
+    #[async_trait]
+    impl Fetch for Keeper {
+        async fn fetch(&self, _: &Ask, judge: Judge<'_>) -> Result<(), Unanswered> {
+            let reply = self.1.lock().unwrap().pop_front().unwrap();
+            let judged = judge(&reply);
+            self.0.lock().unwrap().push(judged.clone());
+            judged.map(drop)
+        }
+    }
+
+    let date = "2019-06-14".parse().unwrap();
+    let kept = |replies: Vec<(u16, String)>| {
+        let replies = std::iter::repeat_n(region(), 5).chain(replies);
+        let reply =
+            |(status, body): (u16, String)| Reply { status, retry_after: None, body: body.into() };
+        let keeper = Arc::new(Keeper(Mutex::default(), Mutex::new(replies.map(reply).collect())));
+        let fetch: Arc<dyn Fetch> = Arc::<Keeper>::clone(&keeper);
+        let _ = wait(online(&fetch).shows(date, CLUB, 30_000.0));
+        keeper.0.lock().unwrap().split_off(4)
+    };
+    let found = |found| Ok(Answer::Shows { date, found });
+    assert_eq!(kept(vec![ok(&page(1, 20, 0..20))]), [Ok(Answer::Map), found(true)]);
+    assert_eq!(kept(vec![nothing()]), [Ok(Answer::Map), found(false)]);
+    for (status, body) in [
+        (200, "<html>"),
+        (200, "{}"),
+        (404, "<html>"),
+        (429, r#"{"message":"Too Many Requests"}"#),
+        (429, r#"{"message":"Limit Exceeded"}"#),
+        (403, ""),
+        (500, ""),
+    ] {
+        let judged = kept(vec![(status, body.to_owned())]);
+        assert!(judged[1].is_err(), "{status} {body}: {judged:?}");
+    }
+}
+
 #[test]
 fn what_is_no_answer_is_none_and_says_what_to_do() {
     let minute = Duration::from_mins(1);
@@ -135,6 +204,7 @@ fn what_is_no_answer_is_none_and_says_what_to_do() {
     let cut = page(1, 3, 0..3).to_string();
     let cases = [
         ((429, r#"{"message":"Too Many Requests"}"#), Decision::Postpone { after: minute }),
+        ((429, r#"{"message":"Limit Exceeded"}"#), Decision::Postpone { after: hour }),
         ((403, r#"{"message":"Forbidden"}"#), Decision::Postpone { after: hour }),
         ((400, ""), Decision::Discard),
         ((500, ""), later),
@@ -342,10 +412,9 @@ fn errors_tell_neither_places_nor_keys() {
     let error = wait(script.online().pois(CLUB, 500.0)).unwrap_err().to_string();
     assert_eq!(error, "Overpass failed: status 500");
     let ask = Ask {
-        service: "setlist.fm",
-        url: "http://setlist/x?lat=38.9".to_owned(),
         headers: vec![("x-api-key", "secret".to_owned())],
         form: Some(("data", "38.918".to_owned())),
+        ..Ask::get(Target::SetlistFm, "http://setlist/x?lat=38.9".to_owned())
     };
     let shown = format!("{ask:?}");
     assert!(!shown.contains("38.9") && !shown.contains("secret"), "{shown}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::effects::Target;
 use crate::job::JobError;
 
 /// When a service that asks for patience does not say how long: beyond what bursts are measured by.
@@ -16,11 +17,29 @@ pub enum Unanswered {
     #[error("{service} asks for patience (status {status})")]
     Limited {
         /// Which service.
-        service: &'static str,
+        service: Target,
         /// The status of its reply.
         status: u16,
         /// How long it wants to be left alone, if it says so.
         after: Option<Duration>,
+    },
+    /// It has answered all that it answers us in a day.
+    #[error("{service} answers no more questions today (status {status})")]
+    Exhausted {
+        /// Which service.
+        service: Target,
+        /// The status of its reply.
+        status: u16,
+    },
+    /// It is not asked for now: its budget is used up, or it is left alone for a while.
+    #[error("{service} is not asked for now: {why}")]
+    Resting {
+        /// Which service.
+        service: Target,
+        /// Why.
+        why: String,
+        /// When it may be this question's turn.
+        after: Duration,
     },
     /// It does not want to hear from us: a wrong key, or a ban.
     #[error(
@@ -28,7 +47,7 @@ pub enum Unanswered {
     )]
     Refused {
         /// Which service.
-        service: &'static str,
+        service: Target,
         /// What it says.
         reason: String,
     },
@@ -36,7 +55,7 @@ pub enum Unanswered {
     #[error("{service} does not understand the question (status {status})")]
     Rejected {
         /// Which service.
-        service: &'static str,
+        service: Target,
         /// The status of its reply.
         status: u16,
     },
@@ -44,7 +63,7 @@ pub enum Unanswered {
     #[error("{service} failed: {reason}")]
     Failed {
         /// Which service.
-        service: &'static str,
+        service: Target,
         /// What happened.
         reason: String,
     },
@@ -52,7 +71,7 @@ pub enum Unanswered {
     #[error("{service} gave no answer: {reason}")]
     Garbled {
         /// Which service.
-        service: &'static str,
+        service: Target,
         /// What is wrong with it.
         reason: String,
     },
@@ -63,7 +82,10 @@ impl Unanswered {
     pub fn for_job(self) -> JobError {
         match &self {
             Self::Limited { after, .. } => JobError::postpone(after.unwrap_or(PATIENCE), self),
-            Self::Refused { .. } => JobError::postpone(LONG_PATIENCE, self),
+            Self::Resting { after, .. } => JobError::postpone(*after, self),
+            Self::Refused { .. } | Self::Exhausted { .. } => {
+                JobError::postpone(LONG_PATIENCE, self)
+            }
             Self::Rejected { .. } => JobError::discard(self),
             Self::Failed { .. } | Self::Garbled { .. } => JobError::retry(self),
         }
