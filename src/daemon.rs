@@ -6,12 +6,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
+use roadie_jobs::effects::web::{Online, Web};
 use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool, World};
 use roadie_jobs::{Effects, Registry};
 use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::intake;
 use crate::intake::apalis::Intakes;
@@ -52,13 +54,15 @@ impl Daemon {
             if config.worker.rehearsals { registry } else { registry.without("rehearse") };
         metrics::register(&registry, config.queues.keys().cloned());
         let queues = Queues::connect(&config.redis).await?;
-        let effects = effects(&config).await?;
+        let budgets = Budgets::new(queues.clone(), &config.budgets);
+        let online = online(&config, &queues, &budgets)?;
+        let effects = effects(&config, online).await?;
         prepare_schema(&config, &effects.catalogue).await?;
         effects.catalogue.name_photos().await?;
         let handlers = handler_threads(&config)?;
         let listen = config.http.listen;
-        let engine =
-            Engine::new(config, registry, effects, queues, handlers.handle(), process_name());
+        let (threads, name) = (handlers.handle(), process_name());
+        let engine = Engine::new(config, registry, effects, queues, budgets, threads, name);
         let engine = Arc::new(engine);
         let (http_stop, draining) = (CancellationToken::new(), CancellationToken::new());
         let http = match listen {
@@ -154,17 +158,29 @@ impl Daemon {
     }
 }
 
+/// Services of others, each asked within its budget; none: there is no key to ask with.
+fn online(config: &Config, queues: &Queues, budgets: &Budgets) -> anyhow::Result<Option<Online>> {
+    let Some(services) = config.services.clients() else {
+        tracing::info!("no photos are matched to shows: services.setlist_fm_key is not set");
+        return Ok(None);
+    };
+    let web = Web::new(&config.services.user_agent()).context("services")?;
+    let web = Arc::new(web);
+    let fetch = budget::frugal(web, queues, budgets.clone(), config.cache, Clock::System);
+    Ok(Some(Online::new(&fetch, &services)))
+}
+
 /// The doors to the world, as configured.
 ///
 /// # Errors
 ///
 /// Names the door that could not be opened.
-pub async fn effects(config: &Config) -> anyhow::Result<Effects> {
+async fn effects(config: &Config, online: Option<Online>) -> anyhow::Result<Effects> {
     let catalogue = Catalogue::connect(catalogue_options(config))
         .await
         .context("open the catalogue (database.url, DATABASE_URL)")?;
     Ok(Effects {
-        world: World::new(catalogue.clone(), None),
+        world: World::new(catalogue.clone(), online),
         catalogue,
         objects: objects(config)?,
         folders: Folders::open(&config.folders.roots).context("folders.roots")?,

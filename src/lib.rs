@@ -9,12 +9,14 @@
 //! 4. [`upkeep`]: clockwork beside the workers: schedules, retention, canaries;
 //! 5. [`observe`]: what leaves: metrics, health, logs.
 //!
-//! [`intake`]: other doors into the queue. [`stand_in`]: services of others, as evaluations need them.
+//! [`intake`]: other doors into the queue. [`budget`]: what the fleet may ask of services of others;
+//! [`stand_in`]: such services, as evaluations need them.
 //!
 //! Around them: [`config`] (every knob), [`daemon`] (builds, starts and stops the parts),
 //! [`lifecycle`] (signals and exit codes), `memory` (how much of it pictures may take), [`cli`] (what
 //! operators type).
 
+pub mod budget;
 pub mod cli;
 pub mod config;
 pub mod daemon;

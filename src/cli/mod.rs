@@ -1,5 +1,6 @@
 //! What operators type. One file per command.
 
+mod budget;
 mod check;
 mod dead;
 mod demo;
@@ -69,6 +70,8 @@ enum Command {
     /// Look at jobs that were given up on, and retry them
     #[command(subcommand)]
     Dead(dead::Command),
+    /// Show and change what services of others may be asked
+    Budget(budget::Args),
     /// Make a link to a variant that runs out, or see why one does not let in
     Link(link::Args),
     /// Show how many accounts of users there are, and seal their tokens under another key
@@ -140,6 +143,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Workers(args) => workers::workers(args, config).await,
         Command::Jobs(command) => jobs::jobs(command, config).await,
         Command::Dead(command) => dead::dead(command, config).await,
+        Command::Budget(args) => budget::budget(args, config).await,
         Command::Link(args) => link::link(&args, &config),
         Command::Tokens(args) => tokens::tokens(args, config).await,
         Command::Check(_) => check::check(config).await,

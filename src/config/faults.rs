@@ -48,6 +48,8 @@ impl Config {
         }
         faults.0.extend(self.images.faults());
         faults.0.extend(self.tokens.faults());
+        faults.0.extend(self.services.faults());
+        faults.0.extend(self.budgets.faults());
         faults.0.extend(self.schedule_faults());
         faults.0
     }
@@ -248,6 +250,10 @@ impl Config {
             ("canary.within", self.canary.within),
             ("defaults.timeout", self.defaults.timeout.unwrap_or_default()),
         ] {
+            faults.within(key, duration);
+        }
+        for (key, duration) in self.cache.durations() {
+            faults.need(!duration.is_zero(), || format!("{key} must not be 0"));
             faults.within(key, duration);
         }
         for (name, kind) in &self.kinds {

@@ -275,6 +275,7 @@ fn set(table: &mut Table, path: &[String], text: &str, source: &str, faults: &mu
     let value = match at.get(last) {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).ok(),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).ok(),
+        Some(Value::Float(_)) => text.parse().map(Value::Float).ok(),
         Some(Value::Array(now)) => {
             let numbers = now.first().is_some_and(Value::is_integer);
             let value = |part: &str| {
@@ -345,15 +346,22 @@ fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
         .map_err(|_| format!("`{text}` is not a duration such as \"500ms\", \"15s\", \"10m\""))
 }
 
+/// `"256MiB"`.
+fn parse_size<E: serde::de::Error>(text: &str) -> Result<u64, E> {
+    text.parse::<ByteSize>()
+        .map(|size| size.as_u64())
+        .map_err(|_| E::custom(format!("`{text}` is not a size such as \"256MiB\"")))
+}
+
+/// `"256MiB"`.
+pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    parse_size(&String::deserialize(d)?)
+}
+
 /// `"256MiB"`, or empty for none.
 pub(super) fn optional_size<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(d)?;
-    if text.is_empty() {
-        return Ok(None);
-    }
-    text.parse::<ByteSize>()
-        .map(|size| Some(size.as_u64()))
-        .map_err(|_| serde::de::Error::custom(format!("`{text}` is not a size such as \"256MiB\"")))
+    if text.is_empty() { Ok(None) } else { parse_size(&text).map(Some) }
 }
 
 pub(super) mod duration {

@@ -6,6 +6,7 @@ mod load;
 mod retention;
 mod schedules;
 mod secret;
+mod services;
 mod tokens;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use load::{ConfigError, Sources};
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
+pub use services::{Budget, Budgets, Cache, Services};
 pub use tokens::Tokens;
 
 /// What a path must not hold as it is when it becomes a part of a URL.
@@ -46,6 +48,12 @@ pub struct Config {
     pub images: Images,
     /// Keys for the tokens of users.
     pub tokens: Tokens,
+    /// Services of others.
+    pub services: Services,
+    /// What they may be asked.
+    pub budgets: Budgets,
+    /// How long their answers are kept.
+    pub cache: Cache,
     /// Slots, leases, shutdown.
     pub worker: Worker,
     /// Overrides for every kind.

@@ -11,6 +11,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use roadie_jobs::Registry;
+use roadie_jobs::effects::Target;
 use roadie_jobs::effects::catalogue::{CatalogueError, DeadReason};
 
 use roadie_jobs::metric::{
@@ -20,6 +21,7 @@ use roadie_jobs::metric::{
 
 use tokio::time::timeout;
 
+use crate::budget::operate::{Breaker, Standing};
 use crate::outcome::Label;
 use crate::queue::apalis::{self, Moved};
 use crate::queue::finished::Ended;
@@ -49,6 +51,13 @@ const SLOTS: &str = "roadie_slots";
 const MEMORY_BUDGET: &str = "roadie_memory_budget_bytes";
 /// Beside the classes of handlers: the threads that decode and encode for any of them.
 const PIXELS: &str = "pixels";
+const BUDGET_TOKENS: &str = "roadie_budget_tokens";
+const BUDGET_LEFT: &str = "roadie_budget_day_left";
+const BUDGET_WAITING: &str = "roadie_budget_waiting";
+const BUDGET_WAIT: &str = "roadie_budget_wait_seconds";
+const BREAKER: &str = "roadie_breaker_state";
+const REQUEST: &str = "roadie_external_request_seconds";
+const CACHE: &str = "roadie_cache_requests_total";
 const REDIS_RTT: &str = "roadie_redis_rtt_seconds";
 const DB_POOL: &str = "roadie_db_pool_connections";
 const CPU: &str = "process_cpu_seconds_total";
@@ -61,6 +70,16 @@ const BULLMQ_FAILED: &str = "bullmq_job_failed_total";
 // Why a job was recovered.
 const LEASE_EXPIRED: &str = "lease_expired";
 const CRASH_LOOP: &str = "crash_loop";
+
+/// The `result` label of requests to services.
+const REQUEST_RESULTS: [&str; 6] =
+    ["answered", "limited", "refused", "rejected", "garbled", "failed"];
+/// Services whose answers are kept.
+const CACHES: [Target; 3] = [Target::SetlistFm, Target::Nominatim, Target::Overpass];
+const REQUEST_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 40.0];
+/// From the next second to the next day.
+const BUDGET_WAIT_BUCKETS: &[f64] =
+    &[0.01, 0.1, 0.5, 1.0, 2.0, 10.0, 60.0, 600.0, 3_600.0, 21_600.0, 86_400.0];
 
 /// Seconds; from a no-op job to a long scan.
 const RUN_BUCKETS: &[f64] =
@@ -75,12 +94,18 @@ const SCAN_BUCKETS: &[f64] = &[1.0, 5.0, 10.0, 30.0, 60.0, 120.0];
 
 /// Installs the recorder.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let buckets = [
+        (WAIT, RUN_BUCKETS),
+        (RUN, RUN_BUCKETS),
+        (DB_QUERY, QUERY_BUCKETS),
+        (SCAN, SCAN_BUCKETS),
+        (BUDGET_WAIT, BUDGET_WAIT_BUCKETS),
+        (REQUEST, REQUEST_BUCKETS),
+    ];
     let builder =
-        [(WAIT, RUN_BUCKETS), (RUN, RUN_BUCKETS), (DB_QUERY, QUERY_BUCKETS), (SCAN, SCAN_BUCKETS)]
-            .into_iter()
-            .try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
-                builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
-            })?;
+        buckets.into_iter().try_fold(PrometheusBuilder::new(), |builder, (name, buckets)| {
+            builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets)
+        })?;
     let handle = builder.install_recorder()?;
     describe();
     Ok(handle)
@@ -112,6 +137,29 @@ fn describe() {
     describe_gauge!(
         MEMORY_BUDGET,
         "Memory for decoding pictures: used, free, and what those ask for who wait"
+    );
+    describe_gauge!(
+        BUDGET_TOKENS,
+        "Questions that could be asked of a service at this moment, of its burst; read at scrape"
+    );
+    describe_gauge!(
+        BUDGET_LEFT,
+        "Questions of 24 hours that are left of a service's budget, the reserve included; read at scrape"
+    );
+    describe_gauge!(BUDGET_WAITING, "Questions that wait for a service's budget; read at scrape");
+    describe_histogram!(
+        BUDGET_WAIT,
+        "Time from when a question was asked for first to when it was allowed"
+    );
+    describe_gauge!(
+        BREAKER,
+        "0: a service is asked; 1: a single question finds out whether it answers again; 2: it is left \
+         alone, by itself or by an operator; read at scrape"
+    );
+    describe_histogram!(REQUEST, "Time of one request to a service, by what came of it");
+    describe_counter!(
+        CACHE,
+        "Answers that were looked for: kept ones (hit), of somebody who was just asking (shared), or none (miss)"
     );
     describe_gauge!(REDIS_RTT, "One round trip to Redis, measured at scrape");
     describe_gauge!(DB_POOL, "Connections to the catalogue");
@@ -182,6 +230,54 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
         counter!(PHOTOS, "result" => result).absolute(0);
     }
     counter!(DB_SLOW).absolute(0);
+    for target in Target::ALL {
+        let _ = histogram!(BUDGET_WAIT, "target" => target.label());
+        for result in REQUEST_RESULTS {
+            let _ = histogram!(REQUEST, "target" => target.label(), "result" => result);
+        }
+    }
+    for (target, recalled) in CACHES.into_iter().flat_map(|t| Recalled::ALL.map(|r| (t, r))) {
+        cache(target, recalled).absolute(0);
+    }
+}
+
+/// What became of the look for a kept answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recalled {
+    /// It was there.
+    Hit,
+    /// Somebody was asking, and has it now.
+    Shared,
+    /// There was none.
+    Miss,
+}
+
+impl Recalled {
+    const ALL: [Self; 3] = [Self::Hit, Self::Shared, Self::Miss];
+}
+
+fn cache(target: Target, recalled: Recalled) -> Counter {
+    let result = match recalled {
+        Recalled::Hit => "hit",
+        Recalled::Shared => "shared",
+        Recalled::Miss => "miss",
+    };
+    counter!(CACHE, "cache" => target.label(), "result" => result)
+}
+
+/// A kept answer was looked for.
+pub(crate) fn recalled(target: Target, recalled: Recalled) {
+    cache(target, recalled).increment(1);
+}
+
+/// A question was allowed, so long after it had been asked for first.
+pub(crate) fn budget_waited(target: Target, time: Duration) {
+    histogram!(BUDGET_WAIT, "target" => target.label()).record(time.as_secs_f64());
+}
+
+/// A service was asked; `result` is one of [`REQUEST_RESULTS`].
+pub(crate) fn external_request(target: Target, result: &'static str, time: Duration) {
+    histogram!(REQUEST, "target" => target.label(), "result" => result).record(time.as_secs_f64());
 }
 
 /// The same for an intake.
@@ -312,7 +408,13 @@ pub(crate) async fn refresh(engine: &Engine) {
     // Neither may cost a scrape its other families; an old number would look like a fresh one.
     let queues = timeout(READ_WITHIN, refresh_queues(engine));
     let letters = timeout(READ_WITHIN, refresh_dead_letters(engine));
-    let (queues, letters) = tokio::join!(queues, letters);
+    let budgets = timeout(READ_WITHIN, refresh_budgets(engine));
+    let (queues, letters, budgets) = tokio::join!(queues, letters, budgets);
+    if !matches!(budgets, Ok(Ok(()))) {
+        for target in Target::ALL {
+            set_budget(target, None);
+        }
+    }
     if !matches!(queues, Ok(Ok(()))) {
         forget_queues(engine);
     }
@@ -393,6 +495,29 @@ fn set_dead_letters(engine: &Engine, letters: impl Fn(&str, DeadReason) -> f64) 
                 .set(letters(queue, reason));
         }
     }
+}
+
+async fn refresh_budgets(engine: &Engine) -> Result<(), QueueError> {
+    for target in Target::ALL {
+        set_budget(target, Some(&engine.budgets.standing(target).await?));
+    }
+    Ok(())
+}
+
+fn set_budget(target: Target, standing: Option<&Standing>) {
+    let read = |value: &dyn Fn(&Standing) -> f64| standing.map_or(f64::NAN, value);
+    let label = || target.label();
+    gauge!(BUDGET_TOKENS, "target" => label()).set(read(&|standing| float(standing.tokens)));
+    let left = read(&|standing| standing.left().map_or(f64::INFINITY, float));
+    gauge!(BUDGET_LEFT, "target" => label()).set(left);
+    gauge!(BUDGET_WAITING, "target" => label()).set(read(&|standing| float(standing.waiting)));
+    let breaker = read(&|standing| match standing.breaker {
+        _ if standing.held.is_some() => 2.0,
+        Breaker::Closed => 0.0,
+        Breaker::HalfOpen => 1.0,
+        Breaker::Open => 2.0,
+    });
+    gauge!(BREAKER, "target" => label()).set(breaker);
 }
 
 fn process() {

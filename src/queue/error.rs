@@ -136,7 +136,7 @@ pub enum QueueError {
 
 impl QueueError {
     /// What a failed command means.
-    pub(super) fn of(step: &'static str) -> impl Fn(redis::RedisError) -> Self + Copy {
+    pub(crate) fn of(step: &'static str) -> impl Fn(redis::RedisError) -> Self + Copy {
         move |source| match Fault::of(&source) {
             Fault::Broken | Fault::Moved => Self::Unreachable { step, source },
             Fault::Refused(refusal) => Self::Refused { step, refusal, source },

@@ -260,8 +260,13 @@ impl Queues {
     }
 
     /// The key of a fleet-wide name.
-    fn claim_key(&self, name: &str) -> String {
-        format!("{}:roadie:claim:{name}", self.prefix)
+    pub(crate) fn claim_key(&self, name: &str) -> String {
+        self.own_key(&format!("claim:{name}"))
+    }
+
+    /// A key that BullMQ knows nothing of, in the same slot of a Cluster as the queues.
+    pub(crate) fn own_key(&self, name: &str) -> String {
+        format!("{}:roadie:{name}", self.prefix)
     }
 }
 
@@ -280,6 +285,6 @@ pub fn state_name(state: JobState) -> &'static str {
 }
 
 /// What BullMQ counts time in.
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -88,6 +88,11 @@ impl Record {
         self.number("delay")
     }
 
+    /// The priority that its producer asked for; 0: none.
+    pub fn priority_asked(&self) -> u64 {
+        self.option_number("priority").unwrap_or(0)
+    }
+
     /// BullMQ's priority; 0: none.
     pub fn priority(&self) -> u64 {
         self.number("priority")

@@ -55,6 +55,11 @@ impl Reserved {
         &self.queue
     }
 
+    /// The priority that its producer asked for; 0: none.
+    pub fn priority_asked(&self) -> u64 {
+        self.record().priority_asked()
+    }
+
     /// Its id within the queue.
     pub fn id(&self) -> &str {
         &self.job.id

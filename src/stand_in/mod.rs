@@ -4,17 +4,18 @@
 //! - `setlist_fm`: pages of 20, 404 on nothing, a key;
 //! - `overpass`: reads the query and answers what it asks for, no more;
 //! - `nominatim`: in which region a place is, and where a name is;
-//! - `trouble`: what goes wrong with real ones.
+//! - `trouble`: what goes wrong with real ones;
+//! - `tally`: what they count of those who ask.
 
 mod nominatim;
 mod overpass;
 mod setlist_fm;
+mod tally;
 mod trouble;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub use tally::Tally;
 pub use trouble::{Trouble, Troubles};
 
 /// The key that the stand-in of setlist.fm wants.
@@ -64,7 +66,7 @@ pub struct StandIns {
 /// What is counted and broken before a service answers.
 #[derive(Debug, Default)]
 struct Door {
-    asked: AtomicU64,
+    tally: Tally,
     troubles: Troubles,
 }
 
@@ -120,8 +122,13 @@ impl StandIns {
     }
 
     /// How often one was asked, trouble included.
-    pub fn asked(&self, service: Service) -> u64 {
-        self.doors[service as usize].asked.load(Ordering::Relaxed)
+    pub fn asked(&self, service: Service) -> usize {
+        self.tally(service).asked()
+    }
+
+    /// When one was asked.
+    pub fn tally(&self, service: Service) -> &Tally {
+        &self.doors[service as usize].tally
     }
 
     /// What goes wrong with one.
@@ -141,7 +148,7 @@ async fn enter(
     request: Request,
     next: Next,
 ) -> Response {
-    door.asked.fetch_add(1, Ordering::Relaxed);
+    let _under_way = door.tally.enter();
     match door.troubles.next() {
         None => next.run(request).await,
         Some(trouble) => {

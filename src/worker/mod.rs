@@ -47,6 +47,7 @@ use self::moving::Moving;
 use self::shares::Load;
 use self::slots::{Slots, Stops};
 use self::stuck::Stuck;
+use crate::budget::Budgets;
 use crate::config::Config;
 use crate::queue::Queues;
 use crate::queue::feed::{Feed, Serving};
@@ -72,6 +73,7 @@ pub(crate) struct Engine {
     pub(crate) registry: Registry,
     pub(crate) effects: Effects,
     pub(crate) queues: Queues,
+    pub(crate) budgets: Budgets,
     /// Where handlers run.
     pub(crate) handlers: Handle,
     /// Where leases, settling and progress run.
@@ -91,10 +93,12 @@ impl Engine {
         registry: Registry,
         effects: Effects,
         queues: Queues,
+        budgets: Budgets,
         handlers: Handle,
         name: String,
     ) -> Self {
         Self {
+            budgets,
             slots: Slots::new(&config.worker),
             stops: Arc::default(),
             stuck: Stuck::new(Handle::current()),

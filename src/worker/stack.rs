@@ -15,6 +15,7 @@ use super::around::Inner;
 use super::attempt::Attempt;
 use super::patience::patiently;
 use super::{cancels, lease, panics, trace_context};
+use crate::budget::urgency;
 use crate::outcome::{self, Outcome};
 
 /// The span that everything said about this attempt belongs to.
@@ -188,7 +189,8 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
     };
     // Jobs that were reserved together are handed over together: one by one, each would wake a thread.
     tokio::task::yield_now().await;
-    let task = attempt.engine.handlers.spawn(panics::caught(running).in_current_span());
+    let running = urgency::of_priority(attempt.reserved.priority_asked(), panics::caught(running));
+    let task = attempt.engine.handlers.spawn(running.in_current_span());
     Ok(match attempt.engine.stuck.watch(task).await {
         Ok(Ok(Ok(value))) => Outcome::Completed(value),
         Ok(Ok(Err(error))) => Outcome::Failed { decision: error.decision(), chain: error.chain() },

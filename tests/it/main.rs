@@ -9,6 +9,9 @@
 mod support;
 
 mod backoff;
+mod budget;
+mod budget_decisions;
+mod cache;
 mod canary;
 mod cancel;
 mod cancel_waiting;

@@ -24,11 +24,18 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("photo_scan_duration_seconds", "histogram"),
     ("process_cpu_seconds_total", "counter"),
     ("process_resident_memory_bytes", "gauge"),
+    ("roadie_breaker_state", "gauge"),
+    ("roadie_budget_day_left", "gauge"),
+    ("roadie_budget_tokens", "gauge"),
+    ("roadie_budget_wait_seconds", "histogram"),
+    ("roadie_budget_waiting", "gauge"),
+    ("roadie_cache_requests_total", "counter"),
     ("roadie_db_pool_connections", "gauge"),
     ("roadie_db_query_seconds", "histogram"),
     ("roadie_db_slow_queries_total", "counter"),
     ("roadie_dead_letters", "gauge"),
     ("roadie_dead_letters_total", "counter"),
+    ("roadie_external_request_seconds", "histogram"),
     ("roadie_job_run_seconds", "histogram"),
     ("roadie_job_wait_seconds", "histogram"),
     ("roadie_jobs_active", "gauge"),
@@ -85,6 +92,10 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
         "roadie_job_run_seconds_bucket{kind=\"scan-folder\",le=\"+Inf\"}",
         "photo_scan_duration_seconds_count",
         "bullmq_job_completed_total{queue=\"photo-processing\"}",
+        "roadie_breaker_state{target=\"setlist.fm\"}",
+        "roadie_budget_waiting{target=\"overpass\"}",
+        "roadie_external_request_seconds_count{target=\"nominatim\",result=\"limited\"}",
+        "roadie_cache_requests_total{cache=\"setlist.fm\",result=\"hit\"}",
     ] {
         assert_eq!(sample(&scrape, name), Some(0.0), "{name}\n{scrape}");
     }
@@ -130,6 +141,8 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
         ("bullmq_job_failed_total{queue=\"rehearsals\"}", 1.0),
         ("bullmq_job_count{queue=\"photo-processing\",state=\"completed\"}", 1.0),
         ("roadie_jobs_active{queue=\"photo-processing\"}", 0.0),
+        ("roadie_budget_day_left{target=\"setlist.fm\"}", 1_440.0),
+        ("roadie_budget_tokens{target=\"setlist.fm\"}", 1.0),
     ] {
         assert_eq!(sample(&scrape, name), Some(value), "{name}\n{scrape}");
     }

@@ -338,3 +338,44 @@ fn faults_of_token_keys_are_named_and_keys_are_not_printed() {
     assert_eq!(config.tokens.keys().sealing(), Some("k2"));
     assert!(!format!("{config:?}").contains("0f0f"));
 }
+
+#[test]
+fn public_servers_are_asked_by_nobody_unknown() {
+    let key = ("services.setlist_fm_key", "0123456789");
+    let error = load(&[], &[key]).unwrap_err().to_string();
+    assert!(error.starts_with("services.contact is empty"), "{error}");
+    assert!(!error.contains("0123456789"), "{error}");
+    let config = load(&[], &[key, ("services.contact", "ops@example.com")]).unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(config.services.user_agent(), format!("roadie/{version} (ops@example.com)"));
+    assert!(config.services.clients().is_some());
+    let own = [
+        key,
+        ("services.overpass", "http://overpass/api"),
+        ("services.nominatim", "http://10.0.0.7"),
+    ];
+    load(&[], &own).unwrap();
+    // Nothing is asked.
+    assert!(load(&[], &[]).unwrap().services.clients().is_none());
+}
+
+#[test]
+fn faults_of_budgets_are_named() {
+    for (flag, value, told) in [
+        ("services.nominatim", "nominatim", "services.nominatim: `nominatim` is not an address"),
+        ("services.contact", "\u{1}", "services.contact holds what no header can"),
+        ("budgets.trip_after", "0", "budgets.trip_after must be at least 1"),
+        ("budgets.setlist_fm.rate", "-1", "budgets.setlist_fm.rate must be between"),
+        ("budgets.setlist_fm.rate", "fast", "`fast` is not a value"),
+        ("budgets.nominatim.burst", "0", "budgets.nominatim.burst must be between 1"),
+        ("budgets.google_drive.reserve", "1", "budgets.google_drive.reserve must be less"),
+        ("budgets.setlist_fm.reserve", "1440", "budgets.setlist_fm.reserve must be less"),
+        ("cache.shows", "0s", "cache.shows must not be 0"),
+        ("cache.max_bytes", "much", "not a size such as"),
+    ] {
+        let error = load(&[], &[(flag, value)]).unwrap_err().to_string();
+        assert!(error.contains(told), "{flag}={value}: {error}");
+    }
+    let config = load(&[("ROADIE_BUDGETS__SETLIST_FM__RATE", "16")], &[]).unwrap();
+    assert!((config.budgets.setlist_fm.rate - 16.0).abs() < f64::EPSILON);
+}

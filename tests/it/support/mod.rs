@@ -6,6 +6,7 @@
 //! - [`worker`]: a daemon in this process; [`process`]: one of its own, and the command line;
 //! - [`fleet`]: several of them, and what their jobs tell;
 //! - [`operator`]: somebody who cancels jobs;
+//! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
@@ -22,6 +23,7 @@ pub(crate) mod photos;
 pub(crate) mod play;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod questions;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod sentinels;
