@@ -173,14 +173,8 @@ impl Lookups for World {
                 venue: Venue {
                     id: format!("{city} {venue}"),
                     name: venue_name(city, venue),
-                    city: Some(City {
-                        name: format!("city {city}"),
-                        place: Some(centre(city)),
-                        ..City::default()
-                    }),
-                    ..Venue::default()
+                    city: Some(City { name: format!("city {city}"), place: Some(centre(city)) }),
                 },
-                ..Show::default()
             }
         });
         Ok(shows.collect())

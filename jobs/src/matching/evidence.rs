@@ -8,7 +8,6 @@ use super::identity::Identity;
 use super::instant::{Doubt, Moment, Source};
 use super::score::Basis;
 use super::session::Placed;
-use super::show::Show;
 
 /// Changes with every change that may decide otherwise; photos that were linked by an older one are
 /// scored anew, those that their owner decided about never.
@@ -84,16 +83,15 @@ impl Evidence {
 }
 
 impl CandidateEvidence {
-    pub(crate) fn new(candidate: &Candidate) -> Self {
+    fn new(candidate: &Candidate) -> Self {
         let (night, fit) = (&candidate.night, &candidate.fit);
-        let of = |field: fn(&Show) -> &String| night.shows.iter().map(field).cloned().collect();
         Self {
             date: night.date,
             venue_id: night.venue.id.clone(),
             venue: night.venue.name.clone(),
-            artists: of(|show| &show.artist),
-            setlists: of(|show| &show.setlist),
-            urls: of(|show| &show.url),
+            artists: night.artists.clone(),
+            setlists: night.setlists.clone(),
+            urls: night.urls.clone(),
             festival: night.festival(),
             two_shows: night.two_shows(),
             score: thousandths(fit.score),

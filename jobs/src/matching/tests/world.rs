@@ -65,14 +65,8 @@ impl World {
                 venue: Venue {
                     id: venue.to_owned(),
                     name: venue.to_owned(),
-                    city: Some(City {
-                        name: city.to_owned(),
-                        place: Some(centre),
-                        ..City::default()
-                    }),
-                    ..Venue::default()
+                    city: Some(City { name: city.to_owned(), place: Some(centre) }),
                 },
-                ..Show::default()
             });
         }
         self
