@@ -130,6 +130,9 @@ pub trait JobPort: Send + Sync {
     async fn enqueue_child(&self, child: FollowUp, on_failure: ChildFailure) -> anyhow::Result<()>;
     /// What the children have answered so far.
     async fn children(&self) -> anyhow::Result<Children>;
+    /// Drops what web tiers cache of something that has changed, and tells them. `changed` names it:
+    /// the configured names of keys hold these, such as `userId`, in braces; one may come several times.
+    async fn drop_cached(&self, changed: &[(&'static str, String)]) -> anyhow::Result<()>;
     /// Adds a line to the job's log, which boards show.
     async fn log(&self, line: &str) -> anyhow::Result<()>;
 }
@@ -227,6 +230,11 @@ impl JobContext {
     /// that it is the parent of.
     pub async fn children(&self) -> Result<Children, JobError> {
         self.port.children().await.map_err(JobError::retry)
+    }
+
+    /// Drops what web tiers cache of something that has changed; see [`JobPort::drop_cached`].
+    pub async fn drop_cached(&self, changed: Vec<(&'static str, String)>) -> Result<(), JobError> {
+        self.port.drop_cached(&changed).await.map_err(JobError::retry)
     }
 
     /// Adds a line to the job's log. Best effort: a log line never fails a job.

@@ -6,7 +6,7 @@
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
 //! - [`mod@registry`]: kind → handler;
-//! - `photos`, `rehearsal`: the handlers, one file per kind, named as the kind;
+//! - `photos`, `concerts`, `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
@@ -16,6 +16,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod concerts;
 pub mod context;
 pub mod effects;
 pub mod evaluation;
@@ -37,6 +38,8 @@ pub use registry::{Registry, RegistryError};
 /// Every kind that this build can run: one line per kind.
 pub fn registry() -> Registry {
     Registry::default()
+        .with::<concerts::DetectVenue>()
+        .with::<concerts::MatchConcert>()
         .with::<photos::DedupPhotos>()
         .with::<photos::OptimizePhoto>()
         .with::<photos::ScanFolder>()

@@ -10,5 +10,12 @@ pub const DB_QUERY_SECONDS: &str = "roadie_db_query_seconds";
 /// Accesses to the catalogue that were slower than `database.slow_query`.
 pub const DB_SLOW_QUERIES: &str = "roadie_db_slow_queries_total";
 
+/// Evenings that were matched, by `status` ([`MATCH_STATUSES`]); the application's own name.
+pub const CONCERT_MATCHES: &str = "concert_match_total";
+
+/// The `status` label of [`CONCERT_MATCHES`]: linked, left to its owner, without a show; or a look-up
+/// without an answer, so that nothing was decided.
+pub const MATCH_STATUSES: [&str; 4] = ["auto", "review", "none", "unanswered"];
+
 /// The `result` label of [`PHOTOS_SCANNED`].
 pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "unchanged"];

@@ -50,6 +50,7 @@ impl Config {
         faults.0.extend(self.tokens.faults());
         faults.0.extend(self.services.faults());
         faults.0.extend(self.budgets.faults());
+        faults.0.extend(self.web_cache.faults());
         faults.0.extend(self.schedule_faults());
         faults.0
     }

@@ -8,6 +8,7 @@ mod schedules;
 mod secret;
 mod services;
 mod tokens;
+mod web_cache;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
 pub use services::{Budget, Budgets, Cache, Services};
 pub use tokens::Tokens;
+pub use web_cache::WebCache;
 
 /// What a path must not hold as it is when it becomes a part of a URL.
 pub(crate) const PATH_IN_URL: &AsciiSet =
@@ -54,6 +56,8 @@ pub struct Config {
     pub budgets: Budgets,
     /// How long their answers are kept.
     pub cache: Cache,
+    /// What web tiers cache.
+    pub web_cache: WebCache,
     /// Slots, leases, shutdown.
     pub worker: Worker,
     /// Overrides for every kind.

@@ -15,8 +15,8 @@ use roadie_jobs::effects::Target;
 use roadie_jobs::effects::catalogue::{CatalogueError, DeadReason};
 
 use roadie_jobs::metric::{
-    DB_QUERY_SECONDS as DB_QUERY, DB_SLOW_QUERIES as DB_SLOW, PHOTOS_SCANNED as PHOTOS,
-    SCAN_RESULTS, SCAN_SECONDS as SCAN,
+    CONCERT_MATCHES as MATCHES, DB_QUERY_SECONDS as DB_QUERY, DB_SLOW_QUERIES as DB_SLOW,
+    MATCH_STATUSES, PHOTOS_SCANNED as PHOTOS, SCAN_RESULTS, SCAN_SECONDS as SCAN,
 };
 
 use tokio::time::timeout;
@@ -167,6 +167,7 @@ fn describe() {
     describe_counter!(DB_SLOW, "Accesses slower than database.slow_query");
     describe_counter!(PHOTOS, "Photos that scans have dealt with, by what came out");
     describe_histogram!(SCAN, "Time of one photo scan");
+    describe_counter!(MATCHES, "Evenings of photos that were matched to shows, by what came of it");
     describe_counter!(CPU, "CPU time of this process");
     describe_gauge!(MEMORY, "Resident memory of this process");
     describe_gauge!(BULLMQ_COUNT, "Jobs in a queue by state, as BullMQ's exporter names it");
@@ -228,6 +229,9 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
     let _ = histogram!(SCAN);
     for result in SCAN_RESULTS {
         counter!(PHOTOS, "result" => result).absolute(0);
+    }
+    for status in MATCH_STATUSES {
+        counter!(MATCHES, "status" => status).absolute(0);
     }
     counter!(DB_SLOW).absolute(0);
     for target in Target::ALL {

@@ -15,7 +15,7 @@
 //! - [`pause`]: who paused a queue, why, and until when; [`cancel`]: who wants a job to end;
 //! - [`roster`]: the processes that are there;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
-//! - `finished`: finished jobs, as retention sees them;
+//! - `finished`: finished jobs, as retention sees them; `web_cache`: what web tiers keep beside them;
 //! - `scripts`: our own Lua.
 
 mod add;
@@ -46,6 +46,7 @@ mod server;
 pub(crate) mod take;
 pub mod transition;
 mod turn;
+mod web_cache;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Engine;
 use super::attempt::Pulse;
 use super::patience::patiently;
+use crate::config::WebCache;
 use crate::observe::metrics;
 use crate::queue::reserved::Reserved;
 use crate::queue::{NewJob, Parent, QueueError};
@@ -32,6 +33,7 @@ pub(crate) struct Port {
     cancel: Cancel,
     control: Handle,
     claim_lifetime: Duration,
+    web_cache: WebCache,
     claims: Mutex<Vec<String>>,
     reporting: Mutex<Reporting>,
     /// When the job last gave a sign of life.
@@ -67,6 +69,7 @@ impl Port {
             cancel,
             control: engine.control.clone(),
             claim_lifetime: engine.config.worker.lease * CLAIM_LEASES,
+            web_cache: engine.config.web_cache.clone(),
             claims: Mutex::default(),
             reporting: Mutex::default(),
             pulse: Arc::default(),
@@ -241,6 +244,13 @@ impl JobPort for Port {
         let queues = self.reserved.queues();
         let (completed, failed) = self.patiently(|| queues.children(queue, id)).await?;
         Ok(Children { completed, failed })
+    }
+
+    async fn drop_cached(&self, changed: &[(&'static str, String)]) -> anyhow::Result<()> {
+        let keys = self.web_cache.keys_of(changed);
+        let queues = self.reserved.queues();
+        self.patiently(|| queues.drop_cached(&keys, &self.web_cache.channel)).await?;
+        Ok(())
     }
 
     async fn log(&self, line: &str) -> anyhow::Result<()> {

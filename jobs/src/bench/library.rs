@@ -173,8 +173,14 @@ impl Lookups for World {
                 venue: Venue {
                     id: format!("{city} {venue}"),
                     name: venue_name(city, venue),
-                    city: Some(City { name: format!("city {city}"), place: Some(centre(city)) }),
+                    city: Some(City {
+                        name: format!("city {city}"),
+                        place: Some(centre(city)),
+                        ..City::default()
+                    }),
+                    ..Venue::default()
                 },
+                ..Show::default()
             }
         });
         Ok(shows.collect())

@@ -1,12 +1,13 @@
 //! The world as matching asks for it: whoever knows best answers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use async_trait::async_trait;
 use chrono::NaiveDate;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, catalogue_error};
 use super::web::Online;
 use crate::job::JobError;
 use crate::matching::{Lookups, Poi, Show, Venue};
@@ -18,7 +19,6 @@ const OFF: Duration = Duration::from_hours(1);
 /// Where shows, places and venues are looked up: what the catalogue knows, then the services.
 #[derive(Clone, Debug)]
 pub struct World {
-    #[expect(dead_code, reason = "the coordinates that people have corrected are in there")]
     catalogue: Catalogue,
     online: Option<Online>,
 }
@@ -52,7 +52,15 @@ impl Lookups for World {
         near: Place,
         metres: f64,
     ) -> Result<Vec<Show>, JobError> {
-        self.online()?.shows(date, near, metres).await
+        let mut shows = self.online()?.shows(date, near, metres).await?;
+        let venues: BTreeSet<&str> = shows.iter().map(|show| show.venue.id.as_str()).collect();
+        let venues: Vec<&str> = venues.into_iter().collect();
+        let names = self.catalogue.venue_names(&venues).await.map_err(catalogue_error)?;
+        for (venue, name) in names {
+            let of_venue = shows.iter_mut().filter(|show| show.venue.id == venue);
+            of_venue.for_each(|show| show.venue.also.push(name.clone()));
+        }
+        Ok(shows)
     }
 
     async fn pois(&self, near: Place, metres: f64) -> Result<Vec<Poi>, JobError> {
@@ -60,6 +68,10 @@ impl Lookups for World {
     }
 
     async fn places_of(&self, venue: &Venue) -> Result<Vec<Place>, JobError> {
-        self.online()?.places_of(venue).await
+        let corrected = self.catalogue.corrected_place(&venue.id).await;
+        match corrected.map_err(catalogue_error)? {
+            Some(place) => Ok(vec![place]),
+            None => self.online()?.places_of(venue).await,
+        }
     }
 }

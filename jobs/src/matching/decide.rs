@@ -83,12 +83,16 @@ pub(crate) enum Reason {
     DateInDoubt,
     /// There was no show, or none that fits.
     NoShow,
+    /// Its owner says so of other photos of that evening.
+    OwnerSaid,
+    /// Its owner says otherwise of other photos of that evening.
+    OwnerDisagrees,
 }
 
 impl Reason {
     pub(crate) const fn decision(self) -> Decision {
         match self {
-            Self::Fits => Decision::Auto,
+            Self::Fits | Self::OwnerSaid => Decision::Auto,
             Self::NoShow => Decision::None,
             _ => Decision::Review,
         }

@@ -8,6 +8,7 @@ use super::identity::Identity;
 use super::instant::{Doubt, Moment, Source};
 use super::score::Basis;
 use super::session::Placed;
+use super::show::Show;
 
 /// Changes with every change that may decide otherwise; photos that were linked by an older one are
 /// scored anew, those that their owner decided about never.
@@ -83,15 +84,16 @@ impl Evidence {
 }
 
 impl CandidateEvidence {
-    fn new(candidate: &Candidate) -> Self {
+    pub(crate) fn new(candidate: &Candidate) -> Self {
         let (night, fit) = (&candidate.night, &candidate.fit);
+        let of = |field: fn(&Show) -> &String| night.shows.iter().map(field).cloned().collect();
         Self {
             date: night.date,
             venue_id: night.venue.id.clone(),
             venue: night.venue.name.clone(),
-            artists: night.artists.clone(),
-            setlists: night.setlists.clone(),
-            urls: night.urls.clone(),
+            artists: of(|show| &show.artist),
+            setlists: of(|show| &show.setlist),
+            urls: of(|show| &show.url),
             festival: night.festival(),
             two_shows: night.two_shows(),
             score: thousandths(fit.score),

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::file_name::day_in_name;
 use super::shot::Shot;
@@ -31,7 +31,7 @@ const UPLOAD_TOLERANCE: TimeDelta = TimeDelta::days(1);
 const FIRST_YEAR: i32 = 1950;
 
 /// What told the time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Source {
     /// The camera's clock and the zone that it noted.
@@ -53,7 +53,7 @@ pub(crate) enum Source {
 }
 
 /// Why a date is not to be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Doubt {
     /// The camera's clock and the time of the position are days or years apart.
@@ -85,6 +85,12 @@ impl Moment {
     /// The instant, if its date is beyond doubt.
     pub(crate) fn sure(&self) -> Option<DateTime<Utc>> {
         self.at.filter(|_| self.doubt.is_none())
+    }
+
+    /// Where it stands among others in time: its instant, or noon of the likeliest day.
+    pub(crate) fn axis(&self) -> Option<DateTime<Utc>> {
+        let noon = || self.concert_days().first()?.and_hms_opt(12, 0, 0);
+        self.sure().or_else(|| Some(noon()?.and_utc()))
     }
 
     /// The wall clock at the place.

@@ -32,16 +32,23 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decide::Decision;
-pub(crate) use evidence::Evidence;
+pub(crate) use decide::{Candidate, Decision, Reason, Verdict};
+pub(crate) use evidence::{ALGORITHM, CandidateEvidence, Evidence};
 pub(crate) use globe::metres;
 pub(crate) use identity::{Identity, identities};
+#[cfg(test)]
+pub(crate) use instant::Source;
 pub(crate) use instant::{Moment, moments};
 pub(crate) use lookups::Lookups;
 pub(crate) use names::{Name, similarity};
 pub(crate) use owner::Owner;
 pub(crate) use poi::Poi;
-pub(crate) use session::{Session, sessions};
-pub(crate) use session_match::{Matched, match_session};
+pub(crate) use score::Basis;
+#[cfg(test)]
+pub(crate) use score::Fit;
+pub(crate) use session::{Centre, PAUSE, Placed, Session, sessions};
+pub(crate) use session_match::{Matched, match_session, reach};
 pub(crate) use shot::Shot;
-pub(crate) use show::{City, Show, Venue};
+#[cfg(test)]
+pub(crate) use show::event_nights;
+pub(crate) use show::{City, EventNight, Show, Venue};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::pixels::Place;
 
 use super::names::Name;
+use super::score::VENUE;
 
 /// Tags that hold names. `old_name` and `alt_name` know what a venue was called when the photo was
 /// taken.
@@ -56,6 +57,8 @@ pub(crate) struct Poi {
     pub(crate) name: String,
     /// How likely concerts are at such a place, 0 to 1.
     pub(crate) fitness: f64,
+    /// As it is written: today's name, then others and former ones.
+    pub(crate) called: Vec<String>,
     pub(super) names: Vec<Name>,
 }
 
@@ -64,10 +67,25 @@ impl Poi {
     pub(crate) fn new(osm: String, place: Place, tags: &BTreeMap<String, String>) -> Option<Self> {
         let values = NAMES.iter().filter_map(|key| tags.get(*key));
         let written = values.flat_map(|value| value.split(';')).map(str::trim);
-        let written: Vec<&str> = written.filter(|name| !name.is_empty()).collect();
-        let name = (*written.first()?).to_owned();
-        let names = written.into_iter().map(Name::new).collect();
-        Some(Self { osm, place, name, fitness: fitness(tags), names })
+        let called = written.filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect();
+        Self::called(osm, place, fitness(tags), called)
+    }
+
+    /// A place of which this is known already.
+    pub(crate) fn called(
+        osm: String,
+        place: Place,
+        fitness: f64,
+        called: Vec<String>,
+    ) -> Option<Self> {
+        let name = called.first()?.clone();
+        let names = called.iter().map(|name| Name::new(name)).collect();
+        Some(Self { osm, place, name, fitness, called, names })
+    }
+
+    /// Whether it is a concert venue before it is anything else.
+    pub(crate) fn is_venue(&self) -> bool {
+        self.fitness >= VENUE
     }
 }
 

@@ -29,7 +29,7 @@ const ELSEWHERE: f64 = 1_000.0;
 /// A concert venue that is nearer than another one by more than this is likelier where people are.
 const NEARER: f64 = 40.0;
 /// From this fitness on, a place is a concert venue before it is anything else.
-const VENUE: f64 = 0.9;
+pub(super) const VENUE: f64 = 0.9;
 /// Names that are less alike say nothing.
 const NAMESAKE: f64 = 0.5;
 /// Names that are so alike are of one venue.
@@ -61,7 +61,9 @@ pub(crate) struct Fit {
     /// 0 to 1.
     pub(crate) score: f64,
     pub(crate) basis: Basis,
-    /// From the photos to what the basis is.
+    /// Where that is: the venue, if this is its night.
+    pub(crate) place: Option<Place>,
+    /// From the photos to there.
     pub(crate) metres: Option<f64>,
     /// How alike the names are, 0 to 1.
     pub(crate) name: f64,
@@ -78,6 +80,7 @@ impl Fit {
     pub(crate) const NOTHING: Self = Self {
         score: 0.0,
         basis: Basis::City,
+        place: None,
         metres: None,
         name: 0.0,
         elsewhere: false,
@@ -99,7 +102,7 @@ pub(crate) fn fit(
 ) -> Fit {
     let reach = REACH + centre.uncertainty;
     let of_day = time_of_day(time, night.festival());
-    let venue_names: Vec<&Name> = std::iter::once(&night.venue_name).chain(aliases).collect();
+    let venue_names: Vec<&Name> = night.venue_names.iter().chain(aliases).collect();
     let mut best = Fit::NOTHING;
     let mut named: Vec<Place> = Vec::new();
     let mut nearest = f64::MAX;
@@ -113,7 +116,7 @@ pub(crate) fn fit(
         let name = pairs
             .map(|(name, venue)| similarity(name, venue, &night.city_name))
             .fold(0.0, f64::max);
-        if poi.fitness >= VENUE {
+        if poi.is_venue() {
             nearest = nearest.min(metres);
         }
         if name < NAMESAKE {
@@ -128,15 +131,15 @@ pub(crate) fn fit(
             (DISTANCE * near(metres, centre.uncertainty) + NAME * of_name) * fitness * of_day;
         if score > best.score {
             let basis = Basis::Poi { osm: poi.osm.clone(), name: poi.name.clone() };
-            best = Fit { score, basis, metres: Some(metres), name, ..Fit::NOTHING };
+            let place = Some(poi.place);
+            best = Fit { score, basis, place, metres: Some(metres), name, ..Fit::NOTHING };
         }
     }
     let outdone = |metres: f64| metres > nearest + NEARER + 2.0 * centre.uncertainty;
     best.nearer = best.metres.is_some_and(outdone);
     best.namesakes = named.iter().any(|place| metres(*place, named[0]) > NAMESAKES);
-    let Some(metres) =
-        known.iter().map(|known| metres(centre.place, *known)).min_by(f64::total_cmp)
-    else {
+    let known = known.iter().map(|known| (metres(centre.place, *known), *known));
+    let Some((metres, place)) = known.min_by(|a, b| a.0.total_cmp(&b.0)) else {
         return best;
     };
     if metres > ELSEWHERE + centre.uncertainty {
@@ -152,6 +155,7 @@ pub(crate) fn fit(
     Fit {
         score,
         basis: Basis::Coordinates,
+        place: Some(place),
         metres: Some(metres),
         name: 1.0,
         nearer,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::globe::{metres, middle};
 use super::instant::Moment;
@@ -13,7 +13,7 @@ use super::shot::Shot;
 use crate::pixels::Place;
 
 /// After so long without a photo, a new session begins.
-const PAUSE: TimeDelta = TimeDelta::minutes(150);
+pub(crate) const PAUSE: TimeDelta = TimeDelta::minutes(150);
 /// So far from the others, a photo was taken somewhere else.
 const ELSEWHERE: f64 = 450.0;
 /// How much farther for photos whose position is uncertain, at most.
@@ -24,7 +24,7 @@ const NEARBY: TimeDelta = TimeDelta::minutes(45);
 const EXACT: f64 = 30.0;
 
 /// How it is known that a photo was taken where its session was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Placed {
     /// It has a position.

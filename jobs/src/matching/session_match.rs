@@ -24,6 +24,10 @@ const MOST_ASKED: usize = 20;
 /// Which photos of a session are of what.
 #[derive(Clone, Debug)]
 pub(crate) struct Matched {
+    /// The days whose evening it may have been, the likeliest first.
+    pub(crate) days: Vec<NaiveDate>,
+    /// Whether people are at concerts at that time of day.
+    pub(crate) evening: bool,
     /// Positions in the session's members.
     pub(crate) members: Vec<usize>,
     pub(crate) verdict: Verdict,
@@ -50,16 +54,21 @@ pub(crate) async fn match_session(
         let of =
             || members.iter().filter_map(|member| moments[session.members[*member].0].as_ref());
         let times: Vec<NaiveDateTime> = of().filter_map(Moment::local).collect();
+        let time = middle_time(times).unwrap_or(EVENING);
         let verdict = match session.centre {
             Some(centre) => {
-                let time = middle_time(times).unwrap_or(EVENING);
                 at_place(&days, &centre, time, session.members.len(), owner, lookups).await?
             }
             None => without_place(&days, of().next(), owner, lookups).await?,
         };
-        matched.push(Matched { members, verdict });
+        matched.push(Matched { evening: is_evening(time, false), days, members, verdict });
     }
     Ok(matched)
+}
+
+/// How far from a session places are looked at, in metres.
+pub(crate) fn reach(centre: &Centre) -> f64 {
+    REACH + centre.uncertainty
 }
 
 /// The likeliest day with a show decides. Where venues are is asked for with care, for geocoders answer
@@ -88,7 +97,7 @@ async fn at_place(
     if nights.is_empty() {
         return Ok(decided(&[]));
     }
-    let pois = lookups.pois(centre.place, REACH + centre.uncertainty).await?;
+    let pois = lookups.pois(centre.place, reach(centre)).await?;
     let fit = |night: &EventNight, known: &[Place]| {
         fit(night, centre, time, &pois, known, owner.aliases(&night.venue.id))
     };

@@ -10,31 +10,42 @@ use super::names::Name;
 const FESTIVAL: usize = 5;
 
 /// A city of setlist.fm.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct City {
     pub(crate) name: String,
+    pub(crate) state: Option<String>,
+    pub(crate) country: Option<String>,
     /// Its centre, 2.6 km from its venues in the median, 15 km at the 95th percentile.
     pub(crate) place: Option<Place>,
 }
 
 /// A venue of setlist.fm, which knows no coordinates of venues.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Venue {
     pub(crate) id: String,
     pub(crate) name: String,
+    /// Further names, and those before it was renamed.
+    pub(crate) also: Vec<String>,
     /// One record in 225 has none.
     pub(crate) city: Option<City>,
 }
 
 /// What an artist played on one day at one venue: one setlist, often without songs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Show {
     pub(crate) setlist: String,
+    /// Changes with each edit of the record.
+    pub(crate) version: Option<String>,
     /// Its record, which is linked to wherever the show is shown.
     pub(crate) url: String,
     /// The day that it began on, at the venue.
     pub(crate) date: NaiveDate,
     pub(crate) artist: String,
+    /// The artist's `MusicBrainz` id.
+    pub(crate) mbid: Option<String>,
+    /// How many are written down.
+    pub(crate) songs: usize,
+    pub(crate) tour: Option<String>,
     pub(crate) venue: Venue,
 }
 
@@ -45,19 +56,15 @@ pub(crate) struct EventNight {
     pub(crate) date: NaiveDate,
     pub(crate) venue: Venue,
     /// In the order in which they were found; two of one artist are two shows of the night.
-    pub(crate) artists: Vec<String>,
-    /// Their setlists, in the same order.
-    pub(crate) setlists: Vec<String>,
-    /// The records of these.
-    pub(crate) urls: Vec<String>,
-    pub(super) venue_name: Name,
+    pub(crate) shows: Vec<Show>,
+    pub(super) venue_names: Vec<Name>,
     pub(super) city_name: Name,
 }
 
 impl EventNight {
     /// How many different artists played.
     pub(crate) fn acts(&self) -> usize {
-        let mut names: Vec<&str> = self.artists.iter().map(String::as_str).collect();
+        let mut names: Vec<&str> = self.shows.iter().map(|show| show.artist.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names.len()
@@ -70,7 +77,12 @@ impl EventNight {
 
     /// An artist played twice: an early and a late show, between which photos cannot choose.
     pub(crate) fn two_shows(&self) -> bool {
-        self.acts() < self.artists.len()
+        self.acts() < self.shows.len()
+    }
+
+    /// Nobody has written down what was played.
+    pub(crate) fn without_songs(&self) -> bool {
+        self.shows.iter().all(|show| show.songs == 0)
     }
 
     /// The centre of the venue's city.
@@ -88,19 +100,18 @@ pub(crate) fn event_nights(shows: impl IntoIterator<Item = Show>) -> Vec<EventNi
         let Some(night) = nights.iter_mut().find(same) else {
             nights.push(EventNight {
                 date: show.date,
-                venue_name: Name::new(&show.venue.name),
+                venue_names: std::iter::once(&show.venue.name)
+                    .chain(&show.venue.also)
+                    .map(|name| Name::new(name))
+                    .collect(),
                 city_name: Name::new(show.venue.city.as_ref().map_or("", |city| &city.name)),
-                venue: show.venue,
-                artists: vec![show.artist],
-                setlists: vec![show.setlist],
-                urls: vec![show.url],
+                venue: show.venue.clone(),
+                shows: vec![show],
             });
             continue;
         };
-        if !night.setlists.contains(&show.setlist) {
-            night.artists.push(show.artist);
-            night.setlists.push(show.setlist);
-            night.urls.push(show.url);
+        if night.shows.iter().all(|known| known.setlist != show.setlist) {
+            night.shows.push(show);
         }
     }
     nights

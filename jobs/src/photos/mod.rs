@@ -22,24 +22,9 @@ mod scan_folder;
 mod scan_s3;
 mod takeout;
 
-use std::time::Duration;
-
-use crate::effects::catalogue::CatalogueError;
-use crate::job::JobError;
+use crate::effects::catalogue::catalogue_error;
 
 pub(crate) use dedup_photos::DedupPhotos;
 pub(crate) use optimize_photo::OptimizePhoto;
 pub(crate) use scan_folder::ScanFolder;
 pub(crate) use scan_s3::ScanS3;
-
-/// How long a catalogue that does not answer is left alone.
-const CATALOGUE_REST: Duration = Duration::from_secs(30);
-
-/// A database that restarts should not use up a job's attempts.
-fn catalogue_error(error: CatalogueError) -> JobError {
-    if error.is_transient() {
-        JobError::retry_after(CATALOGUE_REST, error)
-    } else {
-        JobError::discard(error)
-    }
-}

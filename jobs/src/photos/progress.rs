@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::scan::Counts;
 use crate::context::Progress;
+use crate::effects::catalogue::MatchTally;
 
 /// The key lives this long after the last report.
 const LIFETIME: Duration = Duration::from_hours(1);
@@ -38,14 +40,39 @@ pub(super) struct ScanProgress {
     pub(super) current_status: String,
     /// Milliseconds since the start.
     pub(super) elapsed_time: i64,
+    /// Another scan of the user is shown.
+    #[serde(skip)]
+    pub(super) hidden: bool,
 }
 
 impl ScanProgress {
+    /// Shows how many files were dealt with.
+    pub(super) fn counted(&mut self, counts: &Counts) {
+        self.processed = counts.processed;
+        self.skipped = counts.skipped;
+        self.current_photo = counts.processed + counts.skipped;
+        // Files may have been added since they were counted.
+        self.total_photos = self.total_photos.max(self.current_photo);
+    }
+
+    /// Shows how far matching has come.
+    pub(super) fn matched(&mut self, tally: &MatchTally) {
+        let tally = tally.clone();
+        let done = tally.asked - tally.open;
+        self.current_status =
+            format!("matching photos to shows: {done} of {} sessions", tally.asked);
+        (self.linked, self.unmatched) = (tally.linked, tally.unmatched);
+        self.new_concerts = tally.new_nights;
+        (self.current_artist, self.current_venue) = (tally.artist, tally.venue);
+        (self.current_city, self.current_state) = (tally.city, tally.state);
+        self.current_country = tally.country;
+    }
+
     pub(super) fn report(&self) -> Progress {
         Progress {
             // A struct of numbers and text always has a JSON form.
             value: serde_json::to_value(self).unwrap_or_default(),
-            mirror: Some((format!("scan:progress:{}", self.user_id), LIFETIME)),
+            mirror: (!self.hidden).then(|| (format!("scan:progress:{}", self.user_id), LIFETIME)),
         }
     }
 }

@@ -247,6 +247,7 @@ fn facts(probe: Probe, bytes: u64, sidecar: Option<&Sidecar>) -> PhotoFacts {
         gps_at: probe.gps_at.map(|at| DateTime::<Utc>::from_naive_utc_and_offset(at, Utc)),
         place_source: source(own_place.is_some(), told_place.is_some()),
         place: own_place.or(told_place),
+        accuracy: probe.accuracy.filter(|_| own_place.is_some()),
         orientation: probe.orientation,
         camera_make: probe.camera_make,
         camera_model: probe.camera_model,

@@ -14,8 +14,9 @@ use super::dedup_photos::DedupPhotos;
 use super::listing::{Cursor, Item, Source};
 use super::progress::ScanProgress;
 use super::reading;
+use crate::concerts;
 use crate::context::{FollowUp, JobContext};
-use crate::effects::catalogue::{ScannedFile, Verdict};
+use crate::effects::catalogue::{MatchTally, ScannedFile, Verdict};
 use crate::job::{Decision, Job as _, JobError};
 use crate::metric;
 
@@ -46,6 +47,11 @@ pub(crate) struct ScanResult {
     pub new_concerts: u64,
     /// Photos without a show.
     pub unmatched: u64,
+    /// Whether photos are matched to shows: `off` where no service is configured for it, `done`, or
+    /// `goes on` when some sessions will be matched later.
+    pub matching: &'static str,
+    /// How many.
+    pub matched_later: u64,
     /// Milliseconds, attempts that were interrupted included.
     pub duration: i64,
 }
@@ -55,9 +61,9 @@ pub(crate) struct ScanResult {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Counts {
     /// Files that were read.
-    processed: u64,
+    pub(super) processed: u64,
     /// Files that had not changed since an earlier scan.
-    skipped: u64,
+    pub(super) skipped: u64,
     /// Photos in the catalogue, flawed ones included.
     catalogued: u64,
     /// Catalogued with a note.
@@ -101,6 +107,16 @@ struct Checkpoint {
     total: u64,
     counts: Counts,
     cursor: Option<Cursor>,
+    /// When all photos had been read and their sessions were handed to matching; Unix milliseconds.
+    #[serde(default)]
+    asked_at: Option<i64>,
+}
+
+/// What a scan comes to, unless it fails.
+enum Step {
+    Done(ScanResult),
+    /// It looks again after this, at how far matching has come.
+    Waits(Duration),
 }
 
 /// One scan of one user's photos.
@@ -130,7 +146,9 @@ impl<'a> Scan<'a> {
     /// Runs to the end, or to a safe point when asked to stop.
     pub(super) async fn run(self) -> Result<ScanResult, JobError> {
         let checkpoint = self.cx.resume::<Checkpoint>().await?;
-        if let Err(holder) = self.cx.claim(&format!("scan:{}", self.user_id)).await? {
+        let reads = checkpoint.as_ref().is_none_or(|state| state.asked_at.is_none());
+        // Who waits for matching keeps nobody away.
+        if reads && let Err(holder) = self.cx.claim(&format!("scan:{}", self.user_id)).await? {
             return Err(held_up(self.user_id, &holder, checkpoint.is_some()));
         }
         let now = self.cx.effects().clock.now_ms();
@@ -141,8 +159,19 @@ impl<'a> Scan<'a> {
             current_status: "counting photos".to_owned(),
             ..ScanProgress::default()
         };
-        self.cx.report(progress.report());
-        let result = self.pages(checkpoint, &mut progress).await;
+        if reads {
+            self.cx.report(progress.report());
+        }
+        let step = self.steps(checkpoint, &mut progress).await;
+        let result = match step {
+            Ok(Step::Waits(pause)) => {
+                self.report(&mut progress);
+                let waits = anyhow!("{}", progress.current_status);
+                return Err(JobError::postpone(pause, waits));
+            }
+            Ok(Step::Done(result)) => Ok(result),
+            Err(error) => Err(error),
+        };
         (progress.is_scanning, progress.current_status) = self.ended(&result);
         self.report(&mut progress);
         result
@@ -150,8 +179,13 @@ impl<'a> Scan<'a> {
 
     /// Whether the scan will be taken up again, and how it ended, in words.
     fn ended(&self, result: &Result<ScanResult, JobError>) -> (bool, String) {
-        let Err(error) = result else {
-            return (false, "done".to_owned());
+        let error = match result {
+            Ok(result) if result.matched_later > 0 => {
+                let later = result.matched_later;
+                return (false, format!("done; {later} sessions are matched to shows later"));
+            }
+            Ok(_) => return (false, "done".to_owned()),
+            Err(error) => error,
         };
         let info = self.cx.info();
         let again = match error.decision() {
@@ -163,11 +197,65 @@ impl<'a> Scan<'a> {
         (again, format!("{what}: {error}"))
     }
 
+    /// Reads, hands over what it has read, and waits for what becomes of it: each is left out that was
+    /// done before.
+    async fn steps(
+        &self,
+        checkpoint: Option<Checkpoint>,
+        progress: &mut ScanProgress,
+    ) -> Result<Step, JobError> {
+        let effects = self.cx.effects();
+        let mut state = match checkpoint {
+            Some(state) if state.asked_at.is_some() => state,
+            begun => self.pages(begun, progress).await?,
+        };
+        if !effects.world.is_known() {
+            return Ok(Step::Done(self.result(&state, None)));
+        }
+        let now = effects.clock.now_ms();
+        let Some(asked_at) = state.asked_at else {
+            self.ask(now, progress).await?;
+            state.asked_at = Some(now);
+            self.cx.checkpoint(&state).await?;
+            return Ok(Step::Waits(concerts::pause(Duration::ZERO)));
+        };
+        progress.started_at = state.started_at;
+        progress.total_photos = state.total;
+        let tally = effects.catalogue.match_tally(self.user_id, state.started_at, asked_at).await;
+        let tally = tally.map_err(catalogue_error)?;
+        if tally.overtaken {
+            // The other one is shown, and waits for the same sessions.
+            progress.hidden = true;
+            return Ok(Step::Done(self.result(&state, Some(&tally))));
+        }
+        progress.matched(&tally);
+        progress.counted(&state.counts);
+        let waited = u64::try_from(now.saturating_sub(asked_at)).unwrap_or(0);
+        let waited = Duration::from_millis(waited);
+        if concerts::goes_on(&tally, waited) {
+            return Ok(Step::Waits(concerts::pause(waited)));
+        }
+        Ok(Step::Done(self.result(&state, Some(&tally))))
+    }
+
+    /// Hands the sessions of photos to matching.
+    async fn ask(&self, now: i64, progress: &mut ScanProgress) -> Result<(), JobError> {
+        "putting photos together".clone_into(&mut progress.current_status);
+        self.report(progress);
+        let ask = concerts::ask(self.cx, self.user_id, now, |handed, all| {
+            progress.current_status =
+                format!("looking for the shows of {handed} of {all} sessions");
+            self.report(progress);
+        });
+        ask.await
+    }
+
+    /// Reads all pages from the last one on, or from the beginning.
     async fn pages(
         &self,
         checkpoint: Option<Checkpoint>,
         progress: &mut ScanProgress,
-    ) -> Result<ScanResult, JobError> {
+    ) -> Result<Checkpoint, JobError> {
         let effects = self.cx.effects();
         let mut state = match checkpoint {
             Some(state) => {
@@ -178,10 +266,11 @@ impl<'a> Scan<'a> {
                 state
             }
             None => Checkpoint {
-                started_at: progress.started_at,
+                started_at: self.begin(progress.started_at).await?,
                 total: self.count(progress).await?,
                 counts: Counts::default(),
                 cursor: None,
+                asked_at: None,
             },
         };
         progress.started_at = state.started_at;
@@ -198,18 +287,31 @@ impl<'a> Scan<'a> {
         if self.fingerprint {
             self.cx.enqueue(self.dedup()).await?;
         }
-        let now = effects.clock.now_ms();
+        Ok(state)
+    }
+
+    fn result(&self, state: &Checkpoint, tally: Option<&MatchTally>) -> ScanResult {
+        let now = self.cx.effects().clock.now_ms();
         let duration = now.saturating_sub(state.started_at);
         let seconds = Duration::from_millis(u64::try_from(duration).unwrap_or(0));
         metrics::histogram!(metric::SCAN_SECONDS).record(seconds.as_secs_f64());
-        Ok(ScanResult {
+        let later = tally.map_or(0, |tally| tally.open + tally.later);
+        ScanResult {
             scan_type: self.source.provider().as_str(),
             completed_at: now,
             total_photos: state.counts.processed + state.counts.skipped,
             counts: state.counts,
+            linked: tally.map_or(0, |tally| tally.linked),
+            new_concerts: tally.map_or(0, |tally| tally.new_nights),
+            unmatched: tally.map_or(0, |tally| tally.unmatched),
+            matching: match (tally, later) {
+                (None, _) => "off",
+                (Some(_), 0) => "done",
+                _ => "goes on",
+            },
+            matched_later: later,
             duration,
-            ..ScanResult::default()
-        })
+        }
     }
 
     /// What looks for duplicates among the photos. A scan that is repeated asks for it once.
@@ -221,6 +323,15 @@ impl<'a> Scan<'a> {
             id: format!("dedup:{}:{}", self.user_id, self.cx.info().id),
             delay: None,
         }
+    }
+
+    /// From now on this scan is the one that is shown.
+    async fn begin(&self, at: i64) -> Result<i64, JobError> {
+        let effects = self.cx.effects();
+        if effects.world.is_known() {
+            effects.catalogue.scan_begins(self.user_id, at).await.map_err(catalogue_error)?;
+        }
+        Ok(at)
     }
 
     async fn count(&self, progress: &mut ScanProgress) -> Result<u64, JobError> {
@@ -282,11 +393,7 @@ impl<'a> Scan<'a> {
     }
 
     fn show(&self, progress: &mut ScanProgress, counts: &Counts) {
-        progress.processed = counts.processed;
-        progress.skipped = counts.skipped;
-        progress.current_photo = counts.processed + counts.skipped;
-        // Files may have been added since they were counted.
-        progress.total_photos = progress.total_photos.max(progress.current_photo);
+        progress.counted(counts);
         self.report(progress);
     }
 

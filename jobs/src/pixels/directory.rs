@@ -40,6 +40,7 @@ fn wanted(dir: Dir, tag: u16) -> Option<&'static str> {
         (Dir::Exif, 0x9003 | 0x9004 | 0x9290..=0x9292) => "the capture time",
         (Dir::Exif, 0x9010..=0x9012) => "the time zone",
         (Dir::Gps, 1..=4) => "the GPS position",
+        (Dir::Gps, 31) => "how exact the GPS position is",
         (Dir::Gps, 7 | 29) => "the GPS time",
         _ => return None,
     })

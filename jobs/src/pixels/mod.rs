@@ -116,6 +116,8 @@ pub(crate) struct Probe {
     pub(crate) gps_at: Option<NaiveDateTime>,
     /// Where the picture was taken.
     pub(crate) place: Option<Place>,
+    /// How far off that may be, in metres.
+    pub(crate) accuracy: Option<f64>,
     /// EXIF `Orientation`, 1 to 8, when the tag is there and valid.
     pub(crate) orientation: Option<u8>,
     /// How the pixels are stored.
@@ -212,6 +214,7 @@ pub(crate) fn probe(head: &Head, name: &str, limits: Limits) -> Step {
         height,
         taken: notes.taken,
         gps_at: notes.gps_at,
+        accuracy: notes.accuracy,
         place: notes.place,
         orientation: notes.orientation,
         coding,

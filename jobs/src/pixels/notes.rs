@@ -23,6 +23,7 @@ pub(super) struct Notes {
     pub(super) taken: Option<Taken>,
     pub(super) gps_at: Option<NaiveDateTime>,
     pub(super) place: Option<Place>,
+    pub(super) accuracy: Option<f64>,
     pub(super) orientation: Option<u8>,
     pub(super) make: Option<String>,
     pub(super) model: Option<String>,
@@ -45,7 +46,10 @@ impl Notes {
     pub(super) fn merge(&mut self, tags: &Tags, flaws: &mut Flaws) {
         self.taken = self.taken.take().or_else(|| when::taken(tags, flaws));
         self.gps_at = self.gps_at.or_else(|| when::gps(tags));
-        self.place = self.place.or_else(|| place::read(tags, flaws));
+        if self.place.is_none() {
+            self.place = place::read(tags, flaws);
+            self.accuracy = self.place.and_then(|_| place::accuracy(tags));
+        }
         let valid = |number| u8::try_from(number).ok().filter(|number| (1..=8).contains(number));
         self.orientation = self.orientation.or_else(|| valid(tags.number(Tag::Orientation)?));
         self.make = self.make.take().or_else(|| tags.readable(Tag::Make, NAME));

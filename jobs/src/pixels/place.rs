@@ -43,6 +43,12 @@ pub(super) fn read(tags: &Tags, flaws: &mut Flaws) -> Option<Place> {
     None
 }
 
+/// How far off the position may be, in metres: EXIF `GPSHPositioningError` (2.31, 4.6.6).
+pub(super) fn accuracy(tags: &Tags) -> Option<f64> {
+    let metres = tags.fractions(Tag::GPSHPositioningError)?.into_iter().next()??;
+    Some(metres).filter(|metres| *metres >= 0.0)
+}
+
 /// Degrees, and minutes and seconds if they are there.
 fn degrees(parts: &[Option<f64>]) -> Option<f64> {
     let parts: Option<Vec<f64>> = parts.iter().take(3).copied().collect();

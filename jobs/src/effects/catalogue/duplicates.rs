@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::{Any, AnyPool, Transaction};
 
 use super::batch::{self, KEYS, ROWS};
+use super::error::written;
 use super::photos::{FileKey, file_key};
 use super::row::TableRow;
 use super::scanned::{Provider, UnknownWord};
@@ -350,8 +351,4 @@ fn group(row: TableRow<'_>) -> Result<DuplicateGroup, CatalogueError> {
         revision: row.get("revision")?,
         decision: decision.map(Decision::of),
     })
-}
-
-fn written(table: &'static str) -> impl Fn(sqlx::Error) -> CatalogueError {
-    move |source| CatalogueError::Write { table, source }
 }

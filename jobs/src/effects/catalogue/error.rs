@@ -1,6 +1,10 @@
 //! What can go wrong with the catalogue, named after the step that failed.
 
+use std::time::Duration;
+
 use sqlx::migrate::MigrateError;
+
+use crate::job::JobError;
 
 /// A step of the catalogue that failed.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +114,24 @@ impl CatalogueError {
             },
         }
     }
+}
+
+/// How long a catalogue that does not answer is left alone.
+const REST: Duration = Duration::from_secs(30);
+
+/// What becomes of a job: a database that restarts should not use up its attempts.
+pub(crate) fn catalogue_error(error: CatalogueError) -> JobError {
+    if error.is_transient() { JobError::retry_after(REST, error) } else { JobError::discard(error) }
+}
+
+/// A statement that reads a table failed.
+pub(super) fn unread(table: &'static str) -> impl Fn(sqlx::Error) -> CatalogueError {
+    move |source| CatalogueError::Read { table, source }
+}
+
+/// A statement that writes a table failed.
+pub(super) fn written(table: &'static str) -> impl Fn(sqlx::Error) -> CatalogueError {
+    move |source| CatalogueError::Write { table, source }
 }
 
 fn transient(error: &sqlx::Error) -> bool {

@@ -9,6 +9,7 @@
 //! - [`ScannedFile`] and its parts: what a scan hands over; `page`: how it is stored;
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
 //! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
+//! - `matching`: from photos to concerts: sessions, shows, links and why they were made;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
@@ -22,6 +23,7 @@ mod duplicates;
 mod error;
 mod letter;
 mod lookalikes;
+mod matching;
 mod options;
 mod outcomes;
 mod page;
@@ -57,7 +59,12 @@ pub use summary::{CatalogueSummary, OutcomeCount};
 pub use variants::StoredVariants;
 
 pub(crate) use duplicates::Proposals;
+pub(crate) use error::catalogue_error;
 pub(crate) use lookalikes::{Content, Lookalike};
+pub(crate) use matching::{
+    EveningMatch, GroupedPhoto, GroupedSession, MatchTally, Member, PhotoSession, Regrouping,
+    SessionMatch, SessionPhoto,
+};
 pub(crate) use text::sha256_hex;
 
 use crate::metric;

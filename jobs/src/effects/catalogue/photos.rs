@@ -90,6 +90,7 @@ pub(super) fn photo(row: TableRow<'_>) -> Result<CataloguedPhoto, CatalogueError
         taken_source: row.get("taken_source")?,
         gps_at: instant(row, "gps_at")?,
         place: place.0.zip(place.1),
+        accuracy: row.get("accuracy")?,
         place_source: row.get("place_source")?,
         orientation: row.number("orientation")?,
         camera_make: row.get("camera_make")?,

@@ -1,5 +1,7 @@
 //! Reading columns by name.
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Decode, Row as _, Type};
 
@@ -32,6 +34,14 @@ impl<'r> TableRow<'r> {
     {
         let text: &str = self.get(column)?;
         parse(text).map_err(|error| self.broken(column, error))
+    }
+
+    /// The word, as what this build takes for a closed set.
+    pub(super) fn word<T: DeserializeOwned>(
+        self,
+        column: &'static str,
+    ) -> Result<T, CatalogueError> {
+        self.parse(column, |word| serde_json::from_value(Value::from(word)))
     }
 
     /// The number, as the smaller type that it was stored from.

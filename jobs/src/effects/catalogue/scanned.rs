@@ -153,6 +153,8 @@ pub struct PhotoFacts {
     pub gps_at: Option<DateTime<Utc>>,
     /// Degrees north and east. Only finite numbers are stored.
     pub place: Option<(f64, f64)>,
+    /// How far off the place may be, in metres. Only finite numbers are stored.
+    pub accuracy: Option<f64>,
     /// Where the place comes from: `exif`, `takeout`, …
     pub place_source: Option<String>,
     /// EXIF orientation, 1 to 8.

@@ -15,6 +15,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "catalogue", include_str!("../../../migrations/0001_catalogue.sql")),
     (2, "duplicates", include_str!("../../../migrations/0002_duplicates.sql")),
     (3, "variants", include_str!("../../../migrations/0003_variants.sql")),
+    (4, "matching", include_str!("../../../migrations/0004_matching.sql")),
     (6, "accounts", include_str!("../../../migrations/0006_accounts.sql")),
 ];
 

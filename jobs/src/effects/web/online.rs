@@ -70,7 +70,8 @@ impl Online {
         }
         shows.retain(|show| {
             let centre = show.venue.city.as_ref().and_then(|city| city.place);
-            centre.is_some_and(|centre| metres(near, centre) <= reach)
+            // What is somewhere in these regions may be here: its owner is asked.
+            centre.is_none_or(|centre| metres(near, centre) <= reach)
         });
         Ok(shows)
     }

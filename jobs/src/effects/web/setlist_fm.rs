@@ -50,20 +50,41 @@ struct Listing {
     edition: String,
 }
 
-/// What is read of a setlist. Songs are not: a quarter of all setlists have none.
+/// What is read of a setlist. Songs are counted only: a quarter of all setlists have none.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
     id: String,
+    version_id: Option<String>,
     event_date: String,
     artist: Artist,
     venue: RecordVenue,
+    tour: Option<Named>,
+    sets: Option<Sets>,
     url: String,
 }
 
 #[derive(Debug, Deserialize)]
 struct Artist {
+    mbid: Option<String>,
     name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sets {
+    #[serde(default)]
+    set: Vec<Set>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Set {
+    #[serde(default)]
+    song: Vec<Named>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +97,8 @@ struct RecordVenue {
 #[derive(Debug, Deserialize)]
 struct RecordCity {
     name: String,
+    state: Option<String>,
+    country: Option<Named>,
     coords: Option<Coords>,
 }
 
@@ -236,8 +259,22 @@ fn show(record: Record, asked: NaiveDate) -> Result<Show, Unanswered> {
         let real = coords.lat.abs() <= 90.0 && coords.long.abs() <= 180.0;
         real.then_some(Place { lat: coords.lat, lon: coords.long })
     };
-    let city =
-        record.venue.city.map(|city| City { name: city.name, place: city.coords.and_then(place) });
-    let venue = Venue { id: record.venue.id, name: record.venue.name, city };
-    Ok(Show { setlist: record.id, url: record.url, date: asked, artist: record.artist.name, venue })
+    let city = record.venue.city.map(|city| City {
+        name: city.name,
+        state: city.state,
+        country: city.country.and_then(|country| country.name),
+        place: city.coords.and_then(place),
+    });
+    let sets = record.sets.map_or_else(Vec::new, |sets| sets.set);
+    Ok(Show {
+        setlist: record.id,
+        version: record.version_id,
+        url: record.url,
+        date: asked,
+        artist: record.artist.name,
+        mbid: record.artist.mbid.filter(|mbid| !mbid.is_empty()),
+        songs: sets.iter().map(|set| set.song.len()).sum(),
+        tour: record.tour.and_then(|tour| tour.name),
+        venue: Venue { id: record.venue.id, name: record.venue.name, city, ..Venue::default() },
+    })
 }

@@ -372,9 +372,17 @@ fn places_around_are_read_and_remarks_are_no_answer() {
 
 #[test]
 fn a_venue_is_where_its_name_is_near_its_city() {
-    let city =
-        City { name: "Washington".to_owned(), place: Some(Place { lat: 38.895, lon: -77.036 }) };
-    let venue = Venue { id: "3d635a7".to_owned(), name: "9:30 Club".to_owned(), city: Some(city) };
+    let city = City {
+        name: "Washington".to_owned(),
+        place: Some(Place { lat: 38.895, lon: -77.036 }),
+        ..City::default()
+    };
+    let venue = Venue {
+        id: "3d635a7".to_owned(),
+        name: "9:30 Club".to_owned(),
+        city: Some(city),
+        ..Venue::default()
+    };
     let found = |name: &str, lat: &str, category: &str| json!({ "lat": lat, "lon": "-77.0237", "category": category, "name": name });
     let places = |body: String| {
         let script = Script::new([(200, body)]);

@@ -53,9 +53,10 @@ fn show(setlist: Setlist) -> anyhow::Result<Show> {
     let city = setlist.venue.city.map(|city| City {
         name: city.name,
         place: city.coords.map(|coords| Place { lat: coords.lat, lon: coords.long }),
+        ..City::default()
     });
-    let venue = Venue { id: setlist.venue.id, name: setlist.venue.name, city };
-    Ok(Show { setlist: setlist.id, url: String::new(), date, artist: setlist.artist.name, venue })
+    let venue = Venue { id: setlist.venue.id, name: setlist.venue.name, city, ..Venue::default() };
+    Ok(Show { setlist: setlist.id, date, artist: setlist.artist.name, venue, ..Show::default() })
 }
 
 #[async_trait]

@@ -65,8 +65,14 @@ impl World {
                 venue: Venue {
                     id: venue.to_owned(),
                     name: venue.to_owned(),
-                    city: Some(City { name: city.to_owned(), place: Some(centre) }),
+                    city: Some(City {
+                        name: city.to_owned(),
+                        place: Some(centre),
+                        ..City::default()
+                    }),
+                    ..Venue::default()
                 },
+                ..Show::default()
             });
         }
         self

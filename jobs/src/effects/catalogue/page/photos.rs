@@ -22,35 +22,35 @@ pub(super) async fn store(
         ON CONFLICT (user_id, provider, file_id) DO UPDATE SET \
         (name, format, mime_type, bytes, width, height, taken_local, taken_offset_minutes, \
         taken_at, taken_source, gps_at, lat, lon, place_source, orientation, camera_make, \
-        camera_model, source_rev, updated_at) = \
+        camera_model, accuracy, source_rev, updated_at) = \
         (excluded.name, excluded.format, excluded.mime_type, excluded.bytes, excluded.width, \
         excluded.height, excluded.taken_local, excluded.taken_offset_minutes, excluded.taken_at, \
         excluded.taken_source, excluded.gps_at, excluded.lat, excluded.lon, \
         excluded.place_source, excluded.orientation, excluded.camera_make, \
-        excluded.camera_model, excluded.source_rev, \
+        excluded.camera_model, excluded.accuracy, excluded.source_rev, \
         CASE WHEN excluded.updated_at > photos.created_at THEN excluded.updated_at \
         ELSE photos.created_at + 1 END) \
         WHERE \
         (photos.name, photos.format, photos.mime_type, photos.bytes, photos.width, photos.height, \
         photos.taken_local, photos.taken_offset_minutes, photos.taken_at, photos.taken_source, \
         photos.gps_at, photos.lat, photos.lon, photos.place_source, photos.orientation, \
-        photos.camera_make, photos.camera_model, photos.source_rev) IS DISTINCT FROM \
+        photos.camera_make, photos.camera_model, photos.accuracy, photos.source_rev) IS DISTINCT FROM \
         (excluded.name, excluded.format, excluded.mime_type, excluded.bytes, excluded.width, \
         excluded.height, excluded.taken_local, excluded.taken_offset_minutes, excluded.taken_at, \
         excluded.taken_source, excluded.gps_at, excluded.lat, excluded.lon, \
         excluded.place_source, excluded.orientation, excluded.camera_make, \
-        excluded.camera_model, excluded.source_rev) \
+        excluded.camera_model, excluded.accuracy, excluded.source_rev) \
         RETURNING CASE WHEN created_at = updated_at THEN 1 ELSE 0 END AS inserted";
 
     let photos: Vec<_> =
         files.iter().filter_map(|(key, file)| Some((key, *file, file.verdict.facts()?))).collect();
     let mut summary = PageSummary::default();
     for chunk in photos.chunks(ROWS) {
-        let values = batch::rows(chunk.len(), 4, 20, "$1, $2, ", ", $3, $3");
+        let values = batch::rows(chunk.len(), 4, 21, "$1, $2, ", ", $3, $3");
         let sql = format!(
             "INSERT INTO photos (user_id, provider, file_id, photo_id, name, source_rev, format, mime_type, \
              bytes, width, height, taken_local, taken_offset_minutes, taken_at, taken_source, \
-             gps_at, lat, lon, place_source, orientation, camera_make, camera_model, created_at, \
+             gps_at, lat, lon, place_source, orientation, camera_make, camera_model, accuracy, created_at, \
              updated_at) VALUES {values}{CONFLICT}"
         );
         let mut query = batch::query(sql, chunk.len() == ROWS);
@@ -91,11 +91,12 @@ fn bind_facts<'q>(query: AnyQuery<'q>, facts: &PhotoFacts) -> AnyQuery<'q> {
         .bind(word(&facts.taken_source))
         .bind(millis(facts.gps_at));
     let query = bind_float(query, facts.place.map(|(lat, _)| lat));
-    bind_float(query, facts.place.map(|(_, lon)| lon))
+    let query = bind_float(query, facts.place.map(|(_, lon)| lon))
         .bind(word(&facts.place_source))
         .bind(facts.orientation.map(i32::from))
         .bind(label(&facts.camera_make))
-        .bind(label(&facts.camera_model))
+        .bind(label(&facts.camera_model));
+    bind_float(query, facts.accuracy)
 }
 
 fn written(source: sqlx::Error) -> CatalogueError {

@@ -8,6 +8,7 @@ mod dead_letters;
 mod errors;
 mod listings;
 mod lookalikes;
+mod matching;
 mod opening;
 mod pages;
 mod pressure;
@@ -45,6 +46,7 @@ fn photo(number: u32) -> ScannedFile {
             taken_source: Some("exif".into()),
             gps_at: Some(taken),
             place: Some((47.243_333_3, -122.427_5)),
+            accuracy: Some(4.5),
             place_source: Some("exif".into()),
             orientation: Some(6),
             camera_make: Some("Google".into()),
