@@ -1,5 +1,6 @@
-//! How long matching takes for a whole library, look-ups answered from memory:
-//! `cargo run --release -p roadie-jobs --example matching -- 100000`
+//! How long matching takes for a whole library, look-ups answered from memory, without and with a
+//! catalogue (`SQLite` in a temporary folder, or what a URL names):
+//! `cargo run --release -p roadie-jobs --example matching -- 100000 [URL]`
 
 #![expect(clippy::print_stdout, reason = "its output is its result")]
 
@@ -26,6 +27,13 @@ async fn main() -> Result<()> {
         }
         let total: Duration = matched.took.iter().map(|(_, took)| took).sum();
         println!("  {:<22}{:>8.3} s", "all", total.as_secs_f64());
+    }
+    let folder = tempfile::tempdir()?;
+    let embedded = format!("sqlite:{}", folder.path().join("catalogue.db").display());
+    let url = std::env::args().nth(2).unwrap_or(embedded);
+    println!("in {}:", url.split(':').next().unwrap_or_default());
+    for (part, took) in bench::store_library(&url, photos).await? {
+        println!("  {part:<25}{:>8.3} s", took.as_secs_f64());
     }
     Ok(())
 }

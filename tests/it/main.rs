@@ -38,6 +38,7 @@ mod intake_apalis;
 mod intake_backlog;
 mod isolation;
 mod link;
+mod matching;
 mod memory;
 mod metrics;
 mod optimize_photo;

@@ -21,6 +21,7 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("bullmq_job_completed_total", "counter"),
     ("bullmq_job_count", "untyped"),
     ("bullmq_job_failed_total", "counter"),
+    ("concert_match_total", "counter"),
     ("photo_scan_duration_seconds", "histogram"),
     ("process_cpu_seconds_total", "counter"),
     ("process_resident_memory_bytes", "gauge"),

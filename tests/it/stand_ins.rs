@@ -27,7 +27,7 @@ fn show(number: usize, venue: &str) -> Value {
 }
 
 /// One evening of one photo, with 45 shows in the city: the one at the club is on the last page.
-async fn world(folder: &Path) -> (StandIns, PathBuf) {
+pub(super) async fn world(folder: &Path) -> (StandIns, PathBuf) {
     let photo = json!({ "id": "a", "user": "u", "name": "a.jpg", "drive": {}, "takeout": null,
         "exif": { "DateTimeOriginal": "2019:06:14 21:00:00", "GPSLatitude": CLUB.0, "GPSLongitude": CLUB.1 } });
     let photos = write(folder, "photos.jsonl", &photo.to_string());

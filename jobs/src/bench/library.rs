@@ -68,7 +68,7 @@ pub async fn match_library(photos: usize) -> Result<Matched, JobError> {
     Ok(Matched { took, sessions: sessions.len(), linked })
 }
 
-struct World {
+pub(super) struct World {
     /// By city.
     pois: Vec<Vec<Poi>>,
     first: NaiveDateTime,
@@ -101,7 +101,7 @@ fn venue_name(city: usize, venue: usize) -> String {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let tags = |name: String, amenity: &str| {
             BTreeMap::from([("name".to_owned(), name), ("amenity".to_owned(), amenity.to_owned())])
         };
@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Each evening in one city at one venue, or far from all of them.
-    fn shot(&self, number: usize) -> Shot {
+    pub(super) fn shot(&self, number: usize) -> Shot {
         let (evening, photo) = (number / PHOTOS, number % PHOTOS);
         let (city, venue) = (mixed(evening) % CITIES, mixed(evening + 7) % VENUES);
         let away = if evening.is_multiple_of(3) { 0.1 } else { 0.0 };

@@ -1,6 +1,7 @@
 //! What `tests/bench` measures, as programs of their own can call it. Not for use: the daemon has jobs.
 
 mod library;
+mod stored;
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,6 +11,7 @@ use crate::pixels::{
 };
 
 pub use library::{Matched, match_library};
+pub use stored::store_library;
 
 /// As much as the decode of any photo takes.
 const MEMORY: u64 = 1 << 30;

@@ -18,3 +18,5 @@ mod verdicts;
 pub(crate) use asking::{ask, goes_on, pause};
 pub(crate) use detect_venue::DetectVenue;
 pub(crate) use match_concert::MatchConcert;
+pub(crate) use sessions::regroup;
+pub(crate) use verdicts::evening as stored_evening;

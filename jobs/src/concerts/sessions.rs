@@ -26,7 +26,7 @@ type Span = (DateTime<Utc>, DateTime<Utc>);
 
 /// Brings the sessions of a user up to date with the photos. Photos of which nothing has changed cost
 /// nothing. `now_ms` is in Unix milliseconds.
-pub(super) async fn regroup(
+pub(crate) async fn regroup(
     catalogue: &Catalogue,
     user_id: i64,
     now_ms: i64,

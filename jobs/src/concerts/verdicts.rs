@@ -6,7 +6,7 @@ use crate::effects::catalogue::{EveningMatch, FileKey, Member};
 use crate::matching::{CandidateEvidence, Decision, Matched, Poi, Reason, Session, Verdict};
 
 /// What a user has said of photos: the night of each, or that it is of no show.
-pub(super) type Said = HashMap<FileKey, Option<String>>;
+pub(crate) type Said = HashMap<FileKey, Option<String>>;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Shows are written down later, and what was played later still: from one look to the next, so that
@@ -15,7 +15,7 @@ const RECHECKS: [i64; 3] = [DAY_MS, 6 * DAY_MS, 23 * DAY_MS];
 
 /// What is to be stored of one evening. What its owner has said of some of the photos is what the
 /// others are of: they agree, or they are asked.
-pub(super) fn evening(
+pub(crate) fn evening(
     matched: Matched,
     session: &Session,
     members: &[Member],

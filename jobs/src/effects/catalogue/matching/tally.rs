@@ -38,9 +38,9 @@ const LATEST: &str = "SELECT v.name AS venue, v.city, v.state, v.country, \
 pub(crate) struct MatchTally {
     /// Sessions that it asked for.
     pub(crate) asked: u64,
-    /// Of these, those that will be matched soon,
+    /// Of these, those that will be matched soon.
     pub(crate) open: u64,
-    /// and those that will be later.
+    /// Those that will be later, whoever asked for them.
     pub(crate) later: u64,
     /// Photos that were linked meanwhile.
     pub(crate) linked: u64,
@@ -67,10 +67,10 @@ impl Catalogue {
     ) -> Result<MatchTally, CatalogueError> {
         self.timed("match_tally", async {
             let sql = format!(
-                "SELECT COUNT(*) AS asked, \
-                 COUNT(CASE WHEN {TO_MATCH} AND s.put_off_until IS NULL THEN 1 END) AS open, \
+                "SELECT COUNT(CASE WHEN s.asked_at = $3 THEN 1 END) AS asked, COUNT(CASE WHEN \
+                 s.asked_at = $3 AND {TO_MATCH} AND s.put_off_until IS NULL THEN 1 END) AS open, \
                  COUNT(CASE WHEN {TO_MATCH} AND s.put_off_until IS NOT NULL THEN 1 END) AS later \
-                 FROM photo_sessions s WHERE s.user_id = $1 AND s.asked_at = $3"
+                 FROM photo_sessions s WHERE s.user_id = $1"
             );
             let query =
                 batch::query(sql, true).bind(user_id).bind(ALGORITHM_VERSION).bind(asked_at);
