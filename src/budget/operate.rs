@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::Budgets;
 use super::permit::{LOOK, Why};
 use crate::config::Budget;
+use crate::queue::pause::rfc3339;
 use crate::queue::{QueueError, millis};
 
-/// How a budget stands.
+/// How a budget stands. As JSON, times are RFC 3339.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all(serialize = "camelCase"))]
 pub struct Standing {
@@ -43,12 +44,14 @@ pub struct Standing {
     /// Why the breaker is not closed.
     pub why: Option<Why>,
     /// Until when nothing is asked, in Unix milliseconds.
+    #[serde(serialize_with = "rfc3339")]
     pub until: Option<i64>,
     /// Why an operator has paused it.
     pub held: Option<String>,
     /// Who.
     pub held_by: Option<String>,
     /// Until when, in Unix milliseconds; none: until somebody resumes it.
+    #[serde(serialize_with = "rfc3339")]
     pub held_until: Option<i64>,
     /// The last change by an operator.
     pub changed: Option<String>,

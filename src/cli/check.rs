@@ -30,6 +30,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("objects", store(&config).await),
         ("images", images(&config).await),
         ("folders", folders(&config)),
+        ("services", Ok(services(&config))),
         ("http", http(&config)),
     ];
     let mut faults = 0;
@@ -93,6 +94,18 @@ fn folders(config: &Config) -> Result<String, String> {
     match folders.roots() {
         [] => Ok("none configured: scan-folder is off".to_owned()),
         roots => Ok(roots.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Whom matching asks; nobody is asked for this.
+fn services(config: &Config) -> String {
+    match config.services.clients() {
+        None => "no key (services.setlist_fm_key): no photos are matched to shows".to_owned(),
+        Some(known) => {
+            let urls = [known.setlist_fm, known.overpass, known.nominatim];
+            let urls = urls.map(|url| redact_url(&url)).join(", ");
+            format!("{urls}, as {}", config.services.user_agent())
+        }
     }
 }
 

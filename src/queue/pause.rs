@@ -164,8 +164,9 @@ fn listed(stranger: bool, records: &[(String, String)]) -> Vec<Pause> {
     pauses
 }
 
+/// Unix milliseconds as people write times.
 #[expect(clippy::ref_option, reason = "as serde calls it")]
-fn rfc3339<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rfc3339<S: Serializer>(ms: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
     let time = ms.and_then(chrono::DateTime::from_timestamp_millis);
     time.map(|time| time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)).serialize(serializer)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bullmq::JobState;
-use roadie::budget::permit::Why;
+use roadie::budget::permit::{Report, Why};
 use roadie::stand_in::{Service, StandIns, Trouble};
 use roadie_jobs::effects::Target;
 use roadie_jobs::effects::catalogue::DeadLetterFilter;
@@ -19,8 +19,8 @@ use super::support::cluster::Cluster;
 use super::support::fleet::{figures, full, now_ms};
 use super::support::play::{PLAYS, call, part};
 use super::support::process::run;
-use super::support::questions::{asker, budgets, put, question, stand_ins};
-use super::support::redis::shared;
+use super::support::questions::{asker, budgets, far_asker, put, question, stand_ins};
+use super::support::redis::{RedisServer, shared};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
 use super::support::{eventually, within};
@@ -29,11 +29,11 @@ const PROCESSES: usize = 8;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Eight processes ask different questions as fast as they may, each again when it is told to, until
-/// `enough` are answered or none may be asked any more.
-async fn ask_away(stage: &Stage, stand_ins: &Arc<StandIns>, enough: usize) {
+/// `enough` are answered or none may be asked any more. They are on their way for up to `way`.
+async fn ask_away(stage: &Stage, stand_ins: &Arc<StandIns>, enough: usize, way: Duration) {
     let mut processes = JoinSet::new();
     for process in 0..PROCESSES {
-        let (fetch, stand_ins) = (asker(stage).await, Arc::clone(stand_ins));
+        let (fetch, stand_ins) = (far_asker(stage, way).await, Arc::clone(stand_ins));
         processes.spawn(async move {
             for number in 0.. {
                 let ask = question(&stand_ins, process * 1_000 + number);
@@ -61,17 +61,14 @@ async fn ask_away(stage: &Stage, stand_ins: &Arc<StandIns>, enough: usize) {
 async fn never_more_than_two_in_any_second_from_eight_processes() {
     let stage = need!(Stage::new());
     let stand_ins = Arc::new(stand_ins(&stage).await);
-    // Replies of any length: the service is asked a little less, not more.
-    for number in 0..100 {
-        let pause = Duration::from_millis([0, 0, 300, 20, 0, 900][number % 6]);
-        stand_ins.troubles(Service::SetlistFm).once(Trouble::Slow(pause));
-    }
     let began = Instant::now();
-    ask_away(&stage, &stand_ins, if full() { 100 } else { 8 }).await;
+    // Each on its way for as long as it happens to be: asked at an even pace, some would meet.
+    ask_away(&stage, &stand_ins, if full() { 100 } else { 8 }, SECOND / 2).await;
     let (asked, took) = (stand_ins.asked(Service::SetlistFm), began.elapsed());
     figures(&format!("budget: {asked} questions of {PROCESSES} processes at 2/s in {took:.1?}"));
     assert!(asked >= 8, "{asked}");
-    assert_eq!(stand_ins.tally(Service::SetlistFm).most_within(SECOND), 2);
+    let most = stand_ins.tally(Service::SetlistFm).most_within(SECOND);
+    assert!(most <= 2, "{most}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,7 +78,7 @@ async fn never_more_than_the_quota_of_a_day() {
         .set("budgets.setlist_fm.per_day", 40)
         .set("budgets.setlist_fm.reserve", 10);
     let stand_ins = Arc::new(stand_ins(&stage).await);
-    ask_away(&stage, &stand_ins, usize::MAX).await;
+    ask_away(&stage, &stand_ins, usize::MAX, Duration::ZERO).await;
     // What is left is for jobs that somebody waits for.
     assert_eq!(stand_ins.asked(Service::SetlistFm), 30);
     let standing = budgets(&stage).await.standing(Target::SetlistFm).await.unwrap();
@@ -104,7 +101,7 @@ async fn one_probe_at_a_time_while_a_service_fails() {
     door.once(Trouble::TooMany(Some(1)));
     door.once(Trouble::TooMany(Some(1)));
     let tally = stand_ins.tally(Service::SetlistFm);
-    let asking = ask_away(&stage, &stand_ins, 40);
+    let asking = ask_away(&stage, &stand_ins, 40, Duration::ZERO);
     let until_answered = within(20 * SECOND, "it answers again", async || match tally.asked() {
         asked if asked > 1 => Ok(tally.most_at_once()),
         asked => Err(format!("{asked}")),
@@ -166,8 +163,10 @@ async fn jobs_outlast_a_service_that_answers_429_to_everything() {
         "budget: {jobs} jobs, {minute:?} of 429: {refused} questions meanwhile, all done {took:.1?} later, \
          {postponed:.2} postponements a job"
     ));
-    // All who wait are told when their turn is; hardly anybody is told twice.
-    assert!(postponed < 4.0, "{postponed}");
+    // Each is told when its turn is, and again when a pause turns out to be longer.
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let most = refused as f64 + 1.5;
+    assert!(postponed <= most, "{postponed}");
     for worker in workers {
         worker.stop().await;
     }
@@ -221,10 +220,12 @@ async fn operators_see_budgets_and_change_them() {
     let set = ["budget", "set", "setlist.fm", "--rate", "16", "--per-day", "50000", "--by", "ann"];
     let set = ok(&set).await;
     assert!(set.contains("50000") && set.contains("ann: rate=16 per_day=50000"), "{set}");
-    let paused = ok(&["budget", "pause", "overpass", "--reason", "a ban", "--by", "ann"]).await;
+    let pause = ["budget", "pause", "overpass", "--reason", "a ban", "--for", "1h", "--by", "ann"];
+    let paused = ok(&pause).await;
     assert!(paused.contains("paused") && paused.contains("ann: a ban"), "{paused}");
     let all = json(&["budget"]).await;
     assert_eq!((&all[0]["perDay"], &all[2]["held"]), (&json!(50_000), &json!("a ban")));
+    assert!(all[2]["heldUntil"].as_str().unwrap().ends_with('Z'), "{all}");
     let refusal = match budgets(&stage).await.permit(Target::Overpass, "q").await.unwrap() {
         Err(refusal) => refusal,
         Ok(permit) => panic!("{permit:?}"),
@@ -256,7 +257,7 @@ async fn a_cluster_keeps_budgets_and_answers_as_well() {
     let settings = cluster.settings().into_iter();
     let stage = settings.fold(stage, |stage, (key, value)| stage.set(key, value));
     let stand_ins = Arc::new(stand_ins(&stage).await);
-    ask_away(&stage, &stand_ins, 4).await;
+    ask_away(&stage, &stand_ins, 4, Duration::ZERO).await;
     let asked = stand_ins.asked(Service::SetlistFm);
     put(&*asker(&stage).await, &question(&stand_ins, 0)).await.unwrap();
     assert_eq!(stand_ins.asked(Service::SetlistFm), asked);
@@ -267,24 +268,26 @@ async fn a_cluster_keeps_budgets_and_answers_as_well() {
 /// What a permit costs; `--nocapture` shows it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_permit_costs_two_short_calls() {
-    let stage = need!(Stage::new())
+    let redis = Arc::new(need!(RedisServer::start(&[])));
+    let stage = Stage::on(Arc::clone(&redis))
         .set("budgets.google_drive.rate", 10_000)
-        .set("budgets.google_drive.burst", 10_000);
+        .set("budgets.google_drive.burst", 10_000)
+        .set("budgets.google_drive.per_day", 1_000_000);
     let budgets = budgets(&stage).await;
-    let rounds = if full() { 5_000 } else { 200 };
-    let _ = budgets.permit(Target::GoogleDrive, "warm").await.unwrap();
-    tokio::time::sleep(SECOND).await;
+    let rounds: u32 = if full() { 9_000 } else { 200 };
+    // The first one waits, as if something had been lost.
+    let first = budgets.permit(Target::GoogleDrive, "first").await.unwrap().unwrap();
+    first.report(Report::Abandoned).await.unwrap();
+    redis.ask::<()>("CONFIG RESETSTAT").unwrap();
     let began = Instant::now();
-    let mut given = 0;
     for number in 0..rounds {
         let permit = budgets.permit(Target::GoogleDrive, &format!("{number}")).await.unwrap();
-        let took = roadie::budget::permit::Report::Answered(Duration::ZERO);
-        if let Ok(permit) = permit {
-            permit.report(took).await.unwrap();
-            given += 1;
-        }
+        permit.unwrap().report(Report::Answered(Duration::ZERO)).await.unwrap();
     }
-    let micros = began.elapsed().as_micros() / rounds;
-    figures(&format!("budget: a permit and its report take {micros} µs, two round trips"));
-    assert_eq!(given, rounds);
+    let took = began.elapsed() / rounds;
+    let told: String = redis.ask("INFO commandstats").unwrap();
+    let scripts = told.lines().find(|line| line.starts_with("cmdstat_evalsha")).unwrap();
+    let calls = format!("calls={}", rounds * 2);
+    assert!(scripts.contains(&calls), "{scripts}");
+    figures(&format!("budget: a permit and its report take {took:?}; Redis: {scripts}"));
 }

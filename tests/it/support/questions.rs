@@ -1,11 +1,12 @@
 //! Questions to services, within their budgets, and services that count them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use roadie::budget::{Budgets, frugal};
 use roadie::queue::Queues;
 use roadie::stand_in::StandIns;
-use roadie_jobs::effects::web::{Answer, Ask, Fetch, Reply, Unanswered, Web};
+use roadie_jobs::effects::web::{Answer, Ask, Fetch, Judge, Reply, Unanswered, Web};
 use roadie_jobs::effects::{Clock, Target};
 use serde_json::json;
 
@@ -25,13 +26,32 @@ pub(crate) async fn stand_ins(stage: &Stage) -> StandIns {
 
 /// A process as far as it asks services: connections of its own to Redis and to them.
 pub(crate) async fn asker(stage: &Stage) -> Arc<dyn Fetch> {
+    far_asker(stage, Duration::ZERO).await
+}
+
+/// One whose questions are on their way for up to so long.
+pub(crate) async fn far_asker(stage: &Stage, way: Duration) -> Arc<dyn Fetch> {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = stage.config();
     let queues = Queues::connect(&config.redis).await.unwrap();
-    let web = Arc::new(Web::new("roadie-tests/0").unwrap());
+    let web = Arc::new(Far { web: Web::new("roadie-tests/0").unwrap(), way });
     let budgets = Budgets::new(queues.clone(), &config.budgets);
     frugal(web, &queues, budgets, config.cache, Clock::System)
+}
+
+#[derive(Debug)]
+struct Far {
+    web: Web,
+    way: Duration,
+}
+
+#[async_trait::async_trait]
+impl Fetch for Far {
+    async fn fetch(&self, ask: &Ask, judge: Judge<'_>) -> Result<(), Unanswered> {
+        tokio::time::sleep(self.way.mul_f64(fastrand::f64())).await;
+        self.web.fetch(ask, judge).await
+    }
 }
 
 pub(crate) async fn budgets(stage: &Stage) -> Budgets {
