@@ -11,6 +11,7 @@ mod support;
 mod backoff;
 mod budget;
 mod budget_decisions;
+mod budget_matching;
 mod cache;
 mod canary;
 mod cancel;

@@ -13,13 +13,13 @@ use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
 
 const SCANS: &str = "photo-processing";
-const MATCHING: &str = "concert-matching";
+pub(super) const MATCHING: &str = "concert-matching";
 /// Seconds of arc: at the club, and a hundred kilometres away.
-const CLUB: (i32, i32) = (140_104, -277_285);
+pub(super) const CLUB: (i32, i32) = (140_104, -277_285);
 const HOME: (i32, i32) = (143_704, -277_285);
 
 /// Asks these services, as fast as it likes.
-fn asking(stage: Stage, stand_ins: &StandIns) -> Stage {
+pub(super) fn asking(stage: Stage, stand_ins: &StandIns) -> Stage {
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let services = stand_ins.services();
@@ -42,7 +42,7 @@ fn asking(stage: Stage, stand_ins: &StandIns) -> Stage {
 }
 
 /// A photo of a phone, so many minutes after nine in the evening.
-fn take(folder: &Path, day: u32, minute: u32, place: (i32, i32)) {
+pub(super) fn take(folder: &Path, day: u32, minute: u32, place: (i32, i32)) {
     let taken = format!("2019:06:{day:02} 21:{minute:02}:00");
     let shot = Shot {
         taken: Some(&taken),
