@@ -42,7 +42,7 @@ pub(crate) use instant::{Moment, moments};
 pub(crate) use lookups::Lookups;
 pub(crate) use names::{Name, similarity};
 pub(crate) use owner::Owner;
-pub(crate) use poi::Poi;
+pub(crate) use poi::{ANY, KINDS, Kind, NEAR, Poi};
 pub(crate) use score::Basis;
 #[cfg(test)]
 pub(crate) use score::Fit;

@@ -5,6 +5,8 @@
 //! is `Wolf Trap`. Names confirm a place; they never find one: an Orpheum Theatre is in every city, and
 //! a renamed venue is not found by its name at all (aliases and coordinates are for those).
 
+use std::collections::BTreeSet;
+
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
@@ -151,6 +153,16 @@ impl Name {
         let word =
             |text: &String| Word { text: text.clone(), kind: KINDS.contains(&text.as_str()) };
         Self { words: kept.into_iter().map(word).collect() }
+    }
+
+    /// What a name can be looked up by: its words that say more than a kind of place or the city, and all
+    /// of it as one word. Names that are alike nearly always share one of them.
+    pub(crate) fn handles(&self, city: &Self) -> BTreeSet<String> {
+        let says_little = |word: &&Word| word.kind || city.words.contains(word);
+        let specific = self.words.iter().filter(|word| !says_little(word));
+        let whole: String = self.words.iter().map(|word| word.text.as_str()).collect();
+        let handles = specific.map(|word| word.text.clone()).chain([whole]);
+        handles.filter(|handle| !handle.is_empty()).collect()
     }
 }
 

@@ -3,7 +3,8 @@
 //! <https://wiki.openstreetmap.org/wiki/Overpass_API>. All elements are asked for: an answer that is cut
 //! off would hide a venue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -12,12 +13,10 @@ use super::fetch::{Answer, Ask, Fetch, Reply, answer};
 use super::setlist_fm::shape;
 use super::unanswered::Unanswered;
 use crate::effects::Target;
-use crate::matching::{Poi, metres};
+use crate::matching::{ANY, KINDS, NEAR, Poi};
 use crate::pixels::Place;
 
 const SERVICE: Target = Target::Overpass;
-/// Bars are everywhere; only the nearest ones are asked for.
-const BARS: f64 = 200.0;
 /// Half the diagonal of a cell of a thousandth degree, in metres.
 const CELL: f64 = 79.0;
 
@@ -66,7 +65,7 @@ impl Overpass {
         let ask = Ask { form, ..Ask::get(SERVICE, self.url.clone()) };
         let mut pois =
             answer(&*self.fetch, &ask, |reply| Ok((places(reply)?, Answer::Map))).await?;
-        pois.retain(|poi| metres(place, poi.place) <= reach);
+        pois.retain(|poi| poi.is_around(place, reach));
         Ok(pois)
     }
 }
@@ -118,16 +117,39 @@ fn rounded(degrees: f64) -> f64 {
 
 /// What could be a venue; big ones are areas, so their centres are asked for.
 fn query(place: Place, reach: f64) -> String {
-    let at = |reach: f64| format!("(around:{:.0},{:.3},{:.3})", reach.ceil(), place.lat, place.lon);
-    let (wide, near) = (at(reach), at(BARS + CELL));
-    format!(
-        r#"[out:json][timeout:25];(
-nwr{wide}["amenity"~"^(music_venue|concert_hall|events_venue|events_centre|theatre|arts_centre|nightclub|community_centre|conference_centre|exhibition_centre|stage|casino|biergarten|festival_grounds)$"];
-nwr{wide}["live_music"="yes"];
-nwr{wide}["leisure"~"^(stadium|bandstand|dance|sports_hall|park)$"];
-nwr{wide}["building"="stadium"];
-nwr{wide}["theatre:type"];
-nwr{near}["amenity"~"^(bar|pub|cafe|restaurant|place_of_worship|university|townhall)$"]["name"];
-);out center tags;"#
-    )
+    let mut query = "[out:json][timeout:25];(\n".to_owned();
+    for (only_near, reach) in [(false, reach), (true, NEAR + CELL)] {
+        let around = format!("(around:{:.0},{:.3},{:.3})", reach.ceil(), place.lat, place.lon);
+        let kinds = || KINDS.iter().filter(|kind| kind.only_near == only_near);
+        for key in kinds().map(|kind| kind.key).collect::<BTreeSet<_>>() {
+            let values = kinds().filter(|kind| kind.key == key).map(|kind| kind.value);
+            let named = if only_near { r#"["name"]"# } else { "" };
+            let tag = match values.collect::<Vec<_>>()[..] {
+                [ANY] => format!(r#"["{key}"]"#),
+                [value] => format!(r#"["{key}"="{value}"]"#),
+                ref values => format!(r#"["{key}"~"^({})$"]"#, values.join("|")),
+            };
+            let _ = writeln!(query, "nwr{around}{tag}{named};");
+        }
+    }
+    query + ");out center tags;"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_what_is_taken_for_a_venue() {
+        let query = query(Place { lat: 38.918, lon: -77.024 }, 579.0);
+        let expected = r#"[out:json][timeout:25];(
+nwr(around:579,38.918,-77.024)["amenity"~"^(music_venue|concert_hall|events_venue|events_centre|theatre|arts_centre|nightclub|stage|festival_grounds|conference_centre|exhibition_centre|community_centre|casino|biergarten)$"];
+nwr(around:579,38.918,-77.024)["building"="stadium"];
+nwr(around:579,38.918,-77.024)["leisure"~"^(stadium|bandstand|dance|sports_hall|park)$"];
+nwr(around:579,38.918,-77.024)["live_music"="yes"];
+nwr(around:579,38.918,-77.024)["theatre:type"];
+nwr(around:279,38.918,-77.024)["amenity"~"^(bar|pub|place_of_worship|townhall|university|cafe|restaurant)$"]["name"];
+);out center tags;"#;
+        assert_eq!(query, expected);
+    }
 }
