@@ -10,6 +10,7 @@
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
+//! - [`venue_import`]: from extracts of OpenStreetMap to the venue table that matching looks at;
 //! - [`metric`]: the names of what they measure;
 //! - [`schema`]: what their payloads look like, as JSON schemas;
 //! - [`samples`]: photos for demos and tests.
@@ -29,6 +30,7 @@ pub mod registry;
 mod rehearsal;
 pub mod samples;
 pub mod schema;
+pub mod venue_import;
 
 pub use context::{Cancel, CancelReason, JobContext, JobInfo, JobPort};
 pub use effects::Effects;

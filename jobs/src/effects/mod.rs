@@ -10,6 +10,7 @@ mod sealed;
 mod signed_url;
 mod target;
 mod variants;
+mod venue_table;
 pub mod web;
 mod world;
 

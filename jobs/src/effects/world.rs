@@ -1,4 +1,5 @@
-//! The world as matching asks for it: whoever knows best answers.
+//! The world as matching asks for it: whoever knows best answers. Places are looked up in the venue table
+//! where an imported extract covers them, venues too; the services are asked for what it does not know.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 
 use super::catalogue::{Catalogue, catalogue_error};
+use super::venue_table::VenueTable;
 use super::web::Online;
 use crate::job::JobError;
 use crate::matching::{Lookups, Poi, Show, Venue};
@@ -64,13 +66,21 @@ impl Lookups for World {
     }
 
     async fn pois(&self, near: Place, metres: f64) -> Result<Vec<Poi>, JobError> {
-        self.online()?.pois(near, metres).await
+        let known = VenueTable(&self.catalogue).pois(near, metres).await;
+        match known.map_err(catalogue_error)? {
+            Some(pois) => Ok(pois),
+            None => self.online()?.pois(near, metres).await,
+        }
     }
 
     async fn places_of(&self, venue: &Venue) -> Result<Vec<Place>, JobError> {
         let corrected = self.catalogue.corrected_place(&venue.id).await;
-        match corrected.map_err(catalogue_error)? {
-            Some(place) => Ok(vec![place]),
+        if let Some(place) = corrected.map_err(catalogue_error)? {
+            return Ok(vec![place]);
+        }
+        let known = VenueTable(&self.catalogue).places_of(venue).await;
+        match known.map_err(catalogue_error)? {
+            Some(places) => Ok(places),
             None => self.online()?.places_of(venue).await,
         }
     }

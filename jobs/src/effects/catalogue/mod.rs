@@ -12,6 +12,7 @@
 //! - `matching`: from photos to concerts: sessions, shows, links and why they were made;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
+//! - `venue_table`: places of OpenStreetMap where concerts could be;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
 mod accounts;
@@ -39,6 +40,7 @@ mod tests;
 mod text;
 mod users;
 mod variants;
+mod venue_table;
 
 use std::time::Duration;
 
@@ -57,6 +59,7 @@ pub use scanned::{Note, OutcomeStatus, PhotoFacts, Provider, ScannedFile, Verdic
 pub use schema::MigrationReport;
 pub use summary::{CatalogueSummary, OutcomeCount};
 pub use variants::StoredVariants;
+pub use venue_table::{OsmArea, OsmExtract, OsmImport, OsmPlace, Surroundings};
 
 pub(crate) use duplicates::Proposals;
 pub(crate) use error::catalogue_error;

@@ -16,6 +16,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "duplicates", include_str!("../../../migrations/0002_duplicates.sql")),
     (3, "variants", include_str!("../../../migrations/0003_variants.sql")),
     (4, "matching", include_str!("../../../migrations/0004_matching.sql")),
+    (5, "venue_table", include_str!("../../../migrations/0005_venue_table.sql")),
     (6, "accounts", include_str!("../../../migrations/0006_accounts.sql")),
 ];
 

@@ -15,6 +15,7 @@ mod pressure;
 mod schema;
 mod units;
 mod variants;
+mod venue_table;
 
 use chrono::{DateTime, NaiveDate};
 
