@@ -341,6 +341,24 @@ need_exiftool() {
     say "exiftool    $exiftool"
 }
 
+# What writes extracts of OpenStreetMap for tests, into $osmium.
+need_osmium() {
+    if has osmium; then
+        osmium=$(command -v osmium)
+    else
+        local home=$cache/osmium
+        unpacked osmium osmium-tool || return 1
+        osmium=$home/osmium
+        {
+            printf '#!/bin/sh\nexport LD_LIBRARY_PATH='\''%s'\''\n' "$(libraries "$home/usr")"
+            printf 'exec '\''%s/usr/bin/osmium'\'' "$@"\n' "$home"
+        } >"$osmium"
+        chmod +x "$osmium"
+    fi
+    "$osmium" --version >/dev/null || return 1
+    say "osmium      $osmium"
+}
+
 # The shell linter, into $shellcheck.
 need_shellcheck() {
     if has shellcheck; then

@@ -234,7 +234,12 @@ pub fn catalogue_options(config: &Config) -> roadie_jobs::effects::catalogue::Ca
     }
 }
 
-async fn prepare_schema(config: &Config, catalogue: &Catalogue) -> anyhow::Result<()> {
+/// Brings the schema up to date where that is allowed.
+///
+/// # Errors
+///
+/// When it is not, and something is missing.
+pub(crate) async fn prepare_schema(config: &Config, catalogue: &Catalogue) -> anyhow::Result<()> {
     if config.database.migrate_on_start {
         let report = catalogue.migrate().await?;
         if !report.applied.is_empty() {

@@ -163,6 +163,11 @@ if need_exiftool; then
 else
     skip "the look for metadata in variants" "exiftool could not be found or unpacked"
 fi
+if need_osmium; then
+    export ROADIE_TEST_OSMIUM="$osmium"
+else
+    skip "the import of extracts that osmium has written" "it could not be found or unpacked"
+fi
 clients=()
 if ! need_node; then
     skip "tests with BullMQ's own clients" "Node 18 with npm is not there and could not be installed"

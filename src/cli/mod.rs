@@ -15,6 +15,7 @@ mod run;
 mod schedules;
 mod table;
 mod tokens;
+mod venues;
 mod watch;
 mod workers;
 
@@ -78,6 +79,8 @@ enum Command {
     Tokens(tokens::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
+    /// Show the extracts of OpenStreetMap where venues are looked up; import and remove them
+    Venues(venues::Args),
     /// Measure how good decisions are, on labelled data
     #[command(subcommand)]
     Evaluate(evaluate::Command),
@@ -147,6 +150,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Link(args) => link::link(&args, &config),
         Command::Tokens(args) => tokens::tokens(args, config).await,
         Command::Check(_) => check::check(config).await,
+        Command::Venues(args) => venues::venues(args, config).await,
         Command::Evaluate(command) => evaluate::evaluate(command).await,
         Command::Migrate(args) => migrate::migrate(args, config).await,
         Command::Demo(_) => Ok(ExitCode::from(2)),

@@ -69,5 +69,6 @@ mod tls;
 mod tokens;
 mod undecodable;
 mod variant_looks;
+mod venues;
 mod wire;
 mod workers;
