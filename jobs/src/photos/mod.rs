@@ -1,7 +1,7 @@
 //! Photos: from a folder or a bucket to the catalogue, and from there to web pages.
 //!
 //! - `scan_folder`, `scan_s3`: the kinds that scan;
-//! - `scan`: the loop that they share: page, read, record, checkpoint, report;
+//! - `scan`: the loop that they share: page, read, record, checkpoint, report; `scan_result`: what it returns;
 //! - `listing`: where files come from, page by page; `reading`: what is found out about one file;
 //! - `dedup_photos`: the kind that finds duplicates; `dedup`: how;
 //! - `progress`: what web tiers poll; `takeout`: Google's sidecars;
@@ -19,6 +19,7 @@ mod progress;
 mod reading;
 mod scan;
 mod scan_folder;
+mod scan_result;
 mod scan_s3;
 mod takeout;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::scan::Counts;
+use super::scan_result::Counts;
 use crate::context::Progress;
 use crate::effects::catalogue::MatchTally;
 

@@ -14,9 +14,10 @@ use super::dedup_photos::DedupPhotos;
 use super::listing::{Cursor, Item, Source};
 use super::progress::ScanProgress;
 use super::reading;
+use super::scan_result::{Counts, ScanResult};
 use crate::concerts;
 use crate::context::{FollowUp, JobContext};
-use crate::effects::catalogue::{MatchTally, ScannedFile, Verdict};
+use crate::effects::catalogue::MatchTally;
 use crate::job::{Decision, Job as _, JobError};
 use crate::metric;
 
@@ -28,77 +29,6 @@ const MAX_BATCH: usize = 1_000;
 /// Pause of a begun scan before it looks again whether another one of its user still runs.
 const HELD_UP: Duration = Duration::from_secs(30);
 
-/// What a scan returns: the web application's `LastScanResult`, and what it found file by file.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ScanResult {
-    /// `folder` or `s3`.
-    pub scan_type: &'static str,
-    /// Unix milliseconds.
-    pub completed_at: i64,
-    /// Files dealt with.
-    pub total_photos: u64,
-    /// Counts.
-    #[serde(flatten)]
-    pub(super) counts: Counts,
-    /// Photos linked to a show.
-    pub linked: u64,
-    /// Shows that are new to the user.
-    pub new_concerts: u64,
-    /// Photos without a show.
-    pub unmatched: u64,
-    /// Whether photos are matched to shows: `off` where no service is configured for it, `done`, or
-    /// `goes on` when some sessions will be matched later.
-    pub matching: &'static str,
-    /// How many.
-    pub matched_later: u64,
-    /// Milliseconds, attempts that were interrupted included.
-    pub duration: i64,
-}
-
-/// What came out so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Counts {
-    /// Files that were read.
-    pub(super) processed: u64,
-    /// Files that had not changed since an earlier scan.
-    pub(super) skipped: u64,
-    /// Photos in the catalogue, flawed ones included.
-    catalogued: u64,
-    /// Catalogued with a note.
-    flawed: u64,
-    /// Not catalogued.
-    refused: u64,
-    /// Could not be read this time.
-    failed: u64,
-}
-
-impl Counts {
-    fn add(&mut self, file: &ScannedFile) -> &'static str {
-        self.processed += 1;
-        match file.verdict {
-            Verdict::Clean(_) => {
-                self.catalogued += 1;
-                "clean"
-            }
-            Verdict::Flawed(..) => {
-                self.catalogued += 1;
-                self.flawed += 1;
-                "flawed"
-            }
-            Verdict::Refused(_) => {
-                self.refused += 1;
-                "refused"
-            }
-            Verdict::Failed(_) => {
-                self.failed += 1;
-                "failed"
-            }
-        }
-    }
-}
-
 /// Where a scan stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -107,9 +37,12 @@ struct Checkpoint {
     total: u64,
     counts: Counts,
     cursor: Option<Cursor>,
-    /// When all photos had been read and their sessions were handed to matching; Unix milliseconds.
+    /// When all photos had been read; names the jobs of their sessions. Unix milliseconds.
     #[serde(default)]
     asked_at: Option<i64>,
+    /// Whether all of these have been handed to matching.
+    #[serde(default)]
+    asked: bool,
 }
 
 /// What a scan comes to, unless it fails.
@@ -146,8 +79,8 @@ impl<'a> Scan<'a> {
     /// Runs to the end, or to a safe point when asked to stop.
     pub(super) async fn run(self) -> Result<ScanResult, JobError> {
         let checkpoint = self.cx.resume::<Checkpoint>().await?;
-        let reads = checkpoint.as_ref().is_none_or(|state| state.asked_at.is_none());
-        // Who waits for matching keeps nobody away.
+        let reads = checkpoint.as_ref().is_none_or(|state| !state.asked);
+        // Who only waits for matching keeps nobody away.
         if reads && let Err(holder) = self.cx.claim(&format!("scan:{}", self.user_id)).await? {
             return Err(held_up(self.user_id, &holder, checkpoint.is_some()));
         }
@@ -213,9 +146,12 @@ impl<'a> Scan<'a> {
             return Ok(Step::Done(self.result(&state, None)));
         }
         let now = effects.clock.now_ms();
-        let Some(asked_at) = state.asked_at else {
-            self.ask(now, progress).await?;
-            state.asked_at = Some(now);
+        let Some(asked_at) = state.asked_at.filter(|_| state.asked) else {
+            // Known before the first of them is handed over: when this is repeated, they are the same jobs.
+            let asked_at = *state.asked_at.get_or_insert(now);
+            self.cx.checkpoint(&state).await?;
+            self.ask(asked_at, progress).await?;
+            state.asked = true;
             self.cx.checkpoint(&state).await?;
             return Ok(Step::Waits(concerts::pause(Duration::ZERO)));
         };
@@ -271,6 +207,7 @@ impl<'a> Scan<'a> {
                 counts: Counts::default(),
                 cursor: None,
                 asked_at: None,
+                asked: false,
             },
         };
         progress.started_at = state.started_at;

@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
-use super::scan::{Order, Scan, ScanResult};
+use super::scan::{Order, Scan};
+use super::scan_result::ScanResult;
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
 use crate::schema::describe;
@@ -14,7 +15,8 @@ use crate::schema::describe;
 /// Reads the photos of a local folder, its sub-folders included, into the catalogue.
 ///
 /// Effects: rows of photos, fingerprints, processed files and photo outcomes; progress under
-/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted.
+/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted; where shows
+/// are asked for, photo sessions, and jobs `detect-venue` and `match-concert` for those that changed.
 /// Safe to repeat because: rows are upserts on (user, provider, path), and unchanged files are skipped.
 /// Gives up when: the folder is outside the configured roots, is not there, or may not be opened, or
 /// another scan of the user is running. A disk that does not answer is tried again.

@@ -6,7 +6,8 @@ use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::listing::Source;
-use super::scan::{Order, Scan, ScanResult};
+use super::scan::{Order, Scan};
+use super::scan_result::ScanResult;
 use crate::context::JobContext;
 use crate::job::{Job, JobError, Timeout};
 use crate::schema::describe;
@@ -15,7 +16,8 @@ use crate::schema::describe;
 /// photos look like is wanted as well.
 ///
 /// Effects: rows of photos, fingerprints, processed files and photo outcomes; progress under
-/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted.
+/// `scan:progress:{userId}`; a job `dedup-photos` where fingerprints are wanted; where shows
+/// are asked for, photo sessions, and jobs `detect-venue` and `match-concert` for those that changed.
 /// Safe to repeat because: rows are upserts on (user, provider, bucket and key), and unchanged objects
 /// are skipped.
 /// Gives up when: the bucket is not there, access is denied or the store refuses for good, or another

@@ -69,6 +69,17 @@ async fn a_scan_that_finds_nothing_new_asks_nothing() {
     assert!(stage.asked().is_empty());
 }
 
+/// A scan that is interrupted while it hands sessions over does so again.
+#[tokio::test]
+async fn what_is_handed_over_twice_is_the_same_jobs() {
+    let stage = Stage::with_a_show().await;
+    stage.add(&evening(0, "2019-06-14", CLUB)).await;
+    stage.add(&evening(10, "2019-06-20", CLUB)).await;
+    let first = stage.ask().await;
+    stage.desk.jobs.lock().unwrap().clear();
+    assert_eq!(stage.ask().await, first);
+}
+
 #[tokio::test]
 async fn one_more_photo_matches_its_session_again_and_no_other() {
     let mut stage = Stage::with_a_show().await;

@@ -117,9 +117,11 @@ async fn removed_photos_leave_their_session() {
 
 #[tokio::test]
 async fn a_photo_whose_time_is_lost_is_in_no_session() {
-    let stage = Stage::new().await;
+    let stage = Stage::with_a_show().await;
     stage.add(&evening(0, "2019-06-14", CLUB)).await;
-    regroup(&stage.effects.catalogue, USER, NOW).await.unwrap();
+    stage.ask().await;
+    stage.work().await;
+    assert_eq!(stage.links().await.len(), 6);
     let mut timeless = photo(0, "2019-06-14T21:00:00", Some(CLUB));
     let Verdict::Clean(facts) = &mut timeless.verdict else { unreachable!() };
     (facts.taken_local, facts.taken_offset_minutes, facts.taken_at) = (None, None, None);
@@ -128,5 +130,6 @@ async fn a_photo_whose_time_is_lost_is_in_no_session() {
     let rows = stage.rows("SELECT file_id FROM session_photos ORDER BY 1").await;
     assert_eq!(rows.len(), 5);
     assert_eq!(rows[0], "/photos/1.jpg");
+    assert_eq!(stage.links().await.len(), 5, "nor is it of a night");
     assert!(stage.effects.catalogue.unsessioned(USER, 10).await.unwrap().is_empty());
 }

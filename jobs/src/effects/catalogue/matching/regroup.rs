@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{Any, Transaction};
 
-use super::{MEMBERS, SESSIONS, word};
+use super::{LINKS, MEMBERS, SESSIONS, word};
 use crate::effects::catalogue::batch::{self, ROWS, bind_float};
 use crate::effects::catalogue::error::written;
 use crate::effects::catalogue::photos::FileKey;
@@ -38,7 +38,7 @@ pub(crate) struct Regrouping {
     pub(crate) sessions: Vec<GroupedSession>,
     /// Sessions that are none any more.
     pub(crate) gone: Vec<String>,
-    /// Photos that are in none any more.
+    /// Photos that are in none any more; nor are they of a night.
     pub(crate) alone: Vec<FileKey>,
     /// Photos that are dealt with, and in which state they were.
     pub(crate) seen: Vec<(FileKey, i64)>,
@@ -82,6 +82,11 @@ impl Catalogue {
             let query = sqlx::query(sql).bind(user_id).bind(key.provider.as_str());
             let gone = query.bind(key.file_id.as_str()).execute(&mut *transaction).await;
             gone.map_err(written(MEMBERS))?;
+            let sql = "DELETE FROM photo_links WHERE user_id = $1 AND provider = $2 \
+                       AND file_id = $3 AND decided_by = 'auto'";
+            let query = sqlx::query(sql).bind(user_id).bind(key.provider.as_str());
+            let gone = query.bind(key.file_id.as_str()).execute(&mut *transaction).await;
+            gone.map_err(written(LINKS))?;
         }
         for chunk in regrouping.seen.chunks(ROWS) {
             // Both databases call the columns of a list of values so.
