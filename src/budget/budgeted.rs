@@ -8,7 +8,8 @@ use roadie_jobs::effects::Target;
 use roadie_jobs::effects::web::{Ask, Fetch, Judge, Unanswered};
 use tokio::time::Instant;
 
-use super::permit::{Permit, Refusal, Report};
+use super::permit::{Permit, Report};
+use super::refusal::Refusal;
 use super::{Budgets, name};
 use crate::observe::metrics;
 use crate::queue::QueueError;

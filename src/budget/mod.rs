@@ -5,7 +5,7 @@
 //! 1. [`cached`]: answers that are kept, and one asker at a time for one question;
 //! 2. [`budgeted`]: nothing is asked without a permit, and whoever gives them out is told what came of it;
 //! 3. [`permit`]: rate, concurrency, a day's quota, the breaker and the line of those that wait, decided in
-//!    Redis by its clock (`scripts/permit.lua`, `scripts/report.lua`);
+//!    Redis by its clock (`scripts/permit.lua`, `scripts/report.lua`); [`refusal`]: why a question has to wait;
 //! 4. the network (`roadie_jobs::effects::web`).
 //!
 //! [`urgency`]: whether somebody waits for a job; [`operate`]: what operators see and change.
@@ -14,6 +14,7 @@ pub mod budgeted;
 pub mod cached;
 pub mod operate;
 pub mod permit;
+pub mod refusal;
 pub(crate) mod urgency;
 
 use std::sync::Arc;

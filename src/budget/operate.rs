@@ -8,7 +8,8 @@ use roadie_jobs::effects::Target;
 use serde::{Deserialize, Serialize};
 
 use super::Budgets;
-use super::permit::{LOOK, Why};
+use super::permit::LOOK;
+use super::refusal::Why;
 use crate::config::Budget;
 use crate::queue::pause::rfc3339;
 use crate::queue::{QueueError, millis};

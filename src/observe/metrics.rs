@@ -3,6 +3,8 @@
 //!
 //! Labels come from closed sets only: configured queues, registered kinds, our own words.
 
+mod services;
+
 use std::time::Duration;
 
 use metrics::{
@@ -11,7 +13,6 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use roadie_jobs::Registry;
-use roadie_jobs::effects::Target;
 use roadie_jobs::effects::catalogue::{CatalogueError, DeadReason};
 
 use roadie_jobs::metric::{
@@ -21,7 +22,8 @@ use roadie_jobs::metric::{
 
 use tokio::time::timeout;
 
-use crate::budget::operate::{Breaker, Standing};
+pub(crate) use services::{Recalled, budget_waited, external_request, recalled};
+
 use crate::outcome::Label;
 use crate::queue::apalis::{self, Moved};
 use crate::queue::finished::Ended;
@@ -71,11 +73,6 @@ const BULLMQ_FAILED: &str = "bullmq_job_failed_total";
 const LEASE_EXPIRED: &str = "lease_expired";
 const CRASH_LOOP: &str = "crash_loop";
 
-/// The `result` label of requests to services.
-const REQUEST_RESULTS: [&str; 6] =
-    ["answered", "limited", "refused", "rejected", "garbled", "failed"];
-/// Services whose answers are kept.
-const CACHES: [Target; 3] = [Target::SetlistFm, Target::Nominatim, Target::Overpass];
 const REQUEST_BUCKETS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 40.0];
 /// From the next second to the next day.
 const BUDGET_WAIT_BUCKETS: &[f64] =
@@ -234,54 +231,7 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
         counter!(MATCHES, "status" => status).absolute(0);
     }
     counter!(DB_SLOW).absolute(0);
-    for target in Target::ALL {
-        let _ = histogram!(BUDGET_WAIT, "target" => target.label());
-        for result in REQUEST_RESULTS {
-            let _ = histogram!(REQUEST, "target" => target.label(), "result" => result);
-        }
-    }
-    for (target, recalled) in CACHES.into_iter().flat_map(|t| Recalled::ALL.map(|r| (t, r))) {
-        cache(target, recalled).absolute(0);
-    }
-}
-
-/// What became of the look for a kept answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recalled {
-    /// It was there.
-    Hit,
-    /// Somebody was asking, and has it now.
-    Shared,
-    /// There was none.
-    Miss,
-}
-
-impl Recalled {
-    const ALL: [Self; 3] = [Self::Hit, Self::Shared, Self::Miss];
-}
-
-fn cache(target: Target, recalled: Recalled) -> Counter {
-    let result = match recalled {
-        Recalled::Hit => "hit",
-        Recalled::Shared => "shared",
-        Recalled::Miss => "miss",
-    };
-    counter!(CACHE, "cache" => target.label(), "result" => result)
-}
-
-/// A kept answer was looked for.
-pub(crate) fn recalled(target: Target, recalled: Recalled) {
-    cache(target, recalled).increment(1);
-}
-
-/// A question was allowed, so long after it had been asked for first.
-pub(crate) fn budget_waited(target: Target, time: Duration) {
-    histogram!(BUDGET_WAIT, "target" => target.label()).record(time.as_secs_f64());
-}
-
-/// A service was asked; `result` is one of [`REQUEST_RESULTS`].
-pub(crate) fn external_request(target: Target, result: &'static str, time: Duration) {
-    histogram!(REQUEST, "target" => target.label(), "result" => result).record(time.as_secs_f64());
+    services::register();
 }
 
 /// The same for an intake.
@@ -412,13 +362,8 @@ pub(crate) async fn refresh(engine: &Engine) {
     // Neither may cost a scrape its other families; an old number would look like a fresh one.
     let queues = timeout(READ_WITHIN, refresh_queues(engine));
     let letters = timeout(READ_WITHIN, refresh_dead_letters(engine));
-    let budgets = timeout(READ_WITHIN, refresh_budgets(engine));
-    let (queues, letters, budgets) = tokio::join!(queues, letters, budgets);
-    if !matches!(budgets, Ok(Ok(()))) {
-        for target in Target::ALL {
-            set_budget(target, None);
-        }
-    }
+    let budgets = services::refresh(engine);
+    let (queues, letters, ()) = tokio::join!(queues, letters, budgets);
     if !matches!(queues, Ok(Ok(()))) {
         forget_queues(engine);
     }
@@ -499,29 +444,6 @@ fn set_dead_letters(engine: &Engine, letters: impl Fn(&str, DeadReason) -> f64) 
                 .set(letters(queue, reason));
         }
     }
-}
-
-async fn refresh_budgets(engine: &Engine) -> Result<(), QueueError> {
-    for target in Target::ALL {
-        set_budget(target, Some(&engine.budgets.standing(target).await?));
-    }
-    Ok(())
-}
-
-fn set_budget(target: Target, standing: Option<&Standing>) {
-    let read = |value: &dyn Fn(&Standing) -> f64| standing.map_or(f64::NAN, value);
-    let label = || target.label();
-    gauge!(BUDGET_TOKENS, "target" => label()).set(read(&|standing| float(standing.tokens)));
-    let left = read(&|standing| standing.left().map_or(f64::INFINITY, float));
-    gauge!(BUDGET_LEFT, "target" => label()).set(left);
-    gauge!(BUDGET_WAITING, "target" => label()).set(read(&|standing| float(standing.waiting)));
-    let breaker = read(&|standing| match standing.breaker {
-        _ if standing.held.is_some() => 2.0,
-        Breaker::Closed => 0.0,
-        Breaker::HalfOpen => 1.0,
-        Breaker::Open => 2.0,
-    });
-    gauge!(BREAKER, "target" => label()).set(breaker);
 }
 
 fn process() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bullmq::JobState;
-use roadie::budget::permit::{Report, Why};
+use roadie::budget::permit::Report;
+use roadie::budget::refusal::Why;
 use roadie::stand_in::{Service, StandIns, Trouble};
 use roadie_jobs::effects::Target;
 use roadie_jobs::effects::catalogue::DeadLetterFilter;

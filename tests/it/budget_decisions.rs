@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use roadie::budget::Budgets;
 use roadie::budget::operate::{Breaker, Change};
-use roadie::budget::permit::{Permit, Refusal, Report, Why};
+use roadie::budget::permit::{Permit, Report};
+use roadie::budget::refusal::{Refusal, Why};
 use roadie_jobs::effects::Target;
 
 use super::support::questions::budgets;
