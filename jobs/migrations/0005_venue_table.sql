@@ -26,7 +26,7 @@ CREATE TABLE osm_places (
     tags      TEXT   NOT NULL,           -- JSON: those that hold names and say what it is
     PRIMARY KEY (import_id, osm)
 );
-CREATE INDEX osm_places_cell ON osm_places (import_id, cell);
+CREATE INDEX osm_places_cell ON osm_places (cell);
 
 -- What places can be found by within a city.
 CREATE TABLE osm_words (

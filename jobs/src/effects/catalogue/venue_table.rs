@@ -136,7 +136,8 @@ impl Catalogue {
         self.timed("osm_around", self.surroundings(Place { lat, lon }, reach)).await
     }
 
-    /// Extracts and places in one statement: between two, an import could end.
+    /// Extracts and places in one statement: between two, an import could end. The plus keeps `SQLite` from
+    /// reading all places of an extract by their key instead of some by their cell.
     async fn surroundings(
         &self,
         centre: Place,
@@ -145,7 +146,7 @@ impl Catalogue {
         let ranges = CELLS.around(centre, reach);
         let sql = format!(
             "SELECT e.name, e.south, e.north, e.west, e.east, p.osm, p.lat, p.lon, p.tags \
-             FROM osm_extracts e LEFT JOIN osm_places p ON p.import_id = e.import_id AND ({}) \
+             FROM osm_extracts e LEFT JOIN osm_places p ON +p.import_id = e.import_id AND ({}) \
              WHERE e.imported_at IS NOT NULL ORDER BY COALESCE(e.data_at, 0) DESC, e.name",
             between("p.cell", 1, ranges.len())
         );
@@ -193,11 +194,14 @@ impl Catalogue {
         if words.is_empty() {
             return Ok(Vec::new());
         }
+        // SQLite joins in this order, which needs no statistics.
         let sql = format!(
-            "SELECT p.osm, p.lat, p.lon, p.tags FROM osm_extracts e \
-             JOIN osm_words w ON w.import_id = e.import_id AND w.word IN ({}) AND w.block IN ({}) \
-             JOIN osm_places p ON p.import_id = w.import_id AND p.osm = w.osm \
-             WHERE e.imported_at IS NOT NULL ORDER BY COALESCE(e.data_at, 0) DESC",
+            "SELECT p.osm, p.lat, p.lon, p.tags \
+             FROM osm_extracts e CROSS JOIN osm_words w CROSS JOIN osm_places p \
+             WHERE e.imported_at IS NOT NULL AND w.import_id = e.import_id \
+             AND w.word IN ({}) AND w.block IN ({}) \
+             AND p.import_id = w.import_id AND p.osm = w.osm \
+             ORDER BY COALESCE(e.data_at, 0) DESC",
             batch::list(1, words.len()),
             batch::list(1 + words.len(), blocks.len())
         );
