@@ -140,7 +140,8 @@ impl Fetch for Cached {
             Ok(answer)
         };
         let result = self.inner.fetch(ask, &mut keeping).await;
-        if let Some((reply, answer)) = answered.filter(|_| result.is_ok()) {
+        let kept = answered.filter(|(_, answer)| result.is_ok() && *answer != Answer::Private);
+        if let Some((reply, answer)) = kept {
             self.keep(&asking.question, &reply, answer).await;
         }
         asking.end().await;

@@ -44,9 +44,9 @@ pub fn frugal(
 /// A question's name, from which nobody reads a place: 32 hexadecimal digits. Headers are no part of it:
 /// all askers send the same, and one of them is a key.
 fn name(ask: &Ask) -> String {
-    let form = ask.form.as_ref().map_or("", |(_, value)| value.as_str());
     let mut digest = Sha256::new();
-    for part in [ask.service.label(), &ask.url, form, &ask.edition] {
+    let form = ask.form.iter().map(|(_, value)| value.as_str());
+    for part in [ask.service.label(), &ask.url, &ask.edition].into_iter().chain(form) {
         digest.update(part);
         digest.update([0]);
     }
@@ -63,7 +63,7 @@ mod tests {
     fn another_question_has_another_name() {
         let ask = |url: &str| Ask::get(Target::Overpass, url.to_owned());
         let form =
-            |data: &str| Ask { form: Some(("data", data.to_owned())), ..ask("http://o/api") };
+            |data: &str| Ask { form: vec![("data", data.to_owned())], ..ask("http://o/api") };
         let edition = Ask { edition: "a".to_owned(), ..ask("http://o/api") };
         let other = Ask { service: Target::Nominatim, ..ask("http://o/api") };
         let names: std::collections::BTreeSet<String> =

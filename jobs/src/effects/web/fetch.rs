@@ -24,8 +24,8 @@ pub struct Ask {
     pub url: String,
     /// What to send along; values may be secret.
     pub headers: Vec<(&'static str, String)>,
-    /// The one field of a form, if it is one.
-    pub form: Option<(&'static str, String)>,
+    /// The fields of a form, if it is one; values may be secret.
+    pub form: Vec<(&'static str, String)>,
     /// What else the answer depends on, of which the service is not told: with another one, an answer that
     /// was kept is one to another question.
     pub edition: String,
@@ -36,7 +36,7 @@ pub struct Ask {
 impl Ask {
     /// A question that needs neither headers nor a form.
     pub fn get(service: Target, url: String) -> Self {
-        let (headers, form) = (Vec::new(), None);
+        let (headers, form) = (Vec::new(), Vec::new());
         Self { service, url, headers, form, edition: String::new(), fresh: false }
     }
 }
@@ -75,6 +75,8 @@ pub enum Answer {
         /// Whether there are any.
         found: bool,
     },
+    /// What is one person's: it is never kept.
+    Private,
 }
 
 /// Says what a reply is, or that it is no answer. Only the client that asks can: a status tells little.
@@ -131,18 +133,17 @@ impl Web {
     }
 
     async fn ask(&self, ask: &Ask) -> Result<Reply, reqwest::Error> {
-        let mut request = match &ask.form {
-            None => self.client.get(&ask.url),
-            Some((field, value)) => {
-                let value = percent_encoding::utf8_percent_encode(
-                    value,
-                    percent_encoding::NON_ALPHANUMERIC,
-                );
-                self.client
-                    .post(&ask.url)
-                    .header("content-type", "application/x-www-form-urlencoded")
-                    .body(format!("{field}={value}"))
-            }
+        let mut request = if ask.form.is_empty() {
+            self.client.get(&ask.url)
+        } else {
+            let encoded = |text| {
+                percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
+            };
+            let fields = ask.form.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
+            self.client
+                .post(&ask.url)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(fields.collect::<Vec<_>>().join("&"))
         };
         for (name, value) in &ask.headers {
             request = request.header(*name, value);

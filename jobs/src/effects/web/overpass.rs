@@ -61,7 +61,7 @@ impl Overpass {
     /// degree wide.
     pub(super) async fn around(&self, place: Place, reach: f64) -> Result<Vec<Poi>, Unanswered> {
         let cell = Place { lat: rounded(place.lat), lon: rounded(place.lon) };
-        let form = Some(("data", query(cell, reach + CELL)));
+        let form = vec![("data", query(cell, reach + CELL))];
         let ask = Ask { form, ..Ask::get(SERVICE, self.url.clone()) };
         let mut pois =
             answer(&*self.fetch, &ask, |reply| Ok((places(reply)?, Answer::Map))).await?;

@@ -340,7 +340,7 @@ fn places_around_are_read_and_remarks_are_no_answer() {
     let around = |status: u16, body: String| {
         let script = Script::new([(status, body)]);
         let found = wait(script.online().pois(CLUB, 500.0));
-        let form = script.asked.lock().unwrap()[0].form.clone().unwrap().1;
+        let form = script.asked.lock().unwrap()[0].form[0].1.clone();
         // Only the cell is told.
         assert!(form.contains("(around:579,38.918,-77.024)"), "{form}");
         found
@@ -421,7 +421,7 @@ fn errors_tell_neither_places_nor_keys() {
     assert_eq!(error, "Overpass failed: status 500");
     let ask = Ask {
         headers: vec![("x-api-key", "secret".to_owned())],
-        form: Some(("data", "38.918".to_owned())),
+        form: vec![("data", "38.918".to_owned())],
         ..Ask::get(Target::SetlistFm, "http://setlist/x?lat=38.9".to_owned())
     };
     let shown = format!("{ask:?}");
