@@ -1,12 +1,13 @@
-//! Stand-ins for the services that matching asks: they answer from files as the real ones do, on
-//! loopback, and misbehave as the real ones do when they are told to. For evaluations, demos and tests.
+//! Stand-ins for the services that are asked: they answer as the real ones do, on loopback, and misbehave as the real ones do when they are told to. For evaluations, demos and tests.
 //!
 //! - `setlist_fm`: pages of 20, 404 on nothing, a key;
 //! - `overpass`: reads the query and answers what it asks for, no more;
 //! - `nominatim`: in which region a place is, and where a name is;
+//! - [`drive`]: Google Drive, with whatever a test puts into it;
 //! - `trouble`: what goes wrong with real ones;
 //! - `tally`: what they count of those who ask.
 
+pub mod drive;
 mod nominatim;
 mod overpass;
 mod setlist_fm;
