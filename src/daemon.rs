@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
+use roadie_jobs::effects::google::GoogleDrive;
 use roadie_jobs::effects::web::{Online, Web};
 use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool, World};
 use roadie_jobs::{Effects, Registry};
@@ -13,6 +14,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::budgeted::Budgeted;
 use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::intake;
@@ -56,7 +58,7 @@ impl Daemon {
         let queues = Queues::connect(&config.redis).await?;
         let budgets = Budgets::new(queues.clone(), &config.budgets);
         let online = online(&config, &queues, &budgets)?;
-        let effects = effects(&config, online).await?;
+        let effects = effects(&config, online, &budgets).await?;
         prepare_schema(&config, &effects.catalogue).await?;
         effects.catalogue.name_photos().await?;
         let handlers = handler_threads(&config)?;
@@ -170,16 +172,30 @@ fn online(config: &Config, queues: &Queues, budgets: &Budgets) -> anyhow::Result
     Ok(Some(Online::new(&fetch, &services)))
 }
 
+/// Users' Drives, asked within the budget. What they answer is never kept in Redis.
+fn drive(config: &Config, catalogue: &Catalogue, budgets: &Budgets) -> anyhow::Result<GoogleDrive> {
+    let Some(settings) = config.google.settings() else { return Ok(GoogleDrive::default()) };
+    let web = Web::new(&config.services.user_agent()).context("services")?;
+    let fetch = Arc::new(Budgeted::new(Arc::new(web), budgets.clone()));
+    let (catalogue, keys) = (catalogue.clone(), config.tokens.keys());
+    Ok(GoogleDrive::new(settings, catalogue, keys, fetch, Clock::System))
+}
+
 /// The doors to the world, as configured.
 ///
 /// # Errors
 ///
 /// Names the door that could not be opened.
-async fn effects(config: &Config, online: Option<Online>) -> anyhow::Result<Effects> {
+async fn effects(
+    config: &Config,
+    online: Option<Online>,
+    budgets: &Budgets,
+) -> anyhow::Result<Effects> {
     let catalogue = Catalogue::connect(catalogue_options(config))
         .await
         .context("open the catalogue (database.url, DATABASE_URL)")?;
     Ok(Effects {
+        drive: drive(config, &catalogue, budgets)?,
         world: World::new(catalogue.clone(), online),
         catalogue,
         objects: objects(config)?,

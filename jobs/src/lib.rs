@@ -44,6 +44,7 @@ pub fn registry() -> Registry {
         .with::<concerts::MatchConcert>()
         .with::<photos::DedupPhotos>()
         .with::<photos::OptimizePhoto>()
+        .with::<photos::ScanDrive>()
         .with::<photos::ScanFolder>()
         .with::<photos::ScanS3>()
         .with::<rehearsal::Rehearse>()

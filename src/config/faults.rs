@@ -48,6 +48,7 @@ impl Config {
         }
         faults.0.extend(self.images.faults());
         faults.0.extend(self.tokens.faults());
+        faults.0.extend(self.google.faults(self.tokens.keys.len()));
         faults.0.extend(self.services.faults());
         faults.0.extend(self.budgets.faults());
         faults.0.extend(self.web_cache.faults());

@@ -1,6 +1,7 @@
 //! Every knob. The defaults, with their explanations, are `config/default.toml`, compiled in.
 
 mod faults;
+mod google;
 mod images;
 mod load;
 mod retention;
@@ -19,6 +20,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use roadie_jobs::Backoff;
 use serde::Deserialize;
 
+pub use google::Google;
 pub use images::Images;
 pub use load::{ConfigError, Sources};
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
@@ -48,6 +50,8 @@ pub struct Config {
     pub photos: Photos,
     /// Variants of photos.
     pub images: Images,
+    /// Users' photos at Google.
+    pub google: Google,
     /// Keys for the tokens of users.
     pub tokens: Tokens,
     /// Services of others.

@@ -147,7 +147,7 @@ impl Services {
 }
 
 /// The host of a web address.
-fn host(url: &str) -> Option<&str> {
+pub(super) fn host(url: &str) -> Option<&str> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     let rest = rest.split('/').next().filter(|_| !url.contains(['?', '#', ' ', '@']))?;
     let host = match rest.strip_prefix('[') {

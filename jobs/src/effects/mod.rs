@@ -4,6 +4,7 @@
 pub mod catalogue;
 mod clock;
 mod folders;
+pub mod google;
 mod objects;
 mod pixel_pool;
 mod sealed;
@@ -43,6 +44,8 @@ pub struct Effects {
     pub photos: PhotoLimits,
     /// How variants are made, and where they go.
     pub variants: Arc<VariantSettings>,
+    /// Photos of users at Google.
+    pub drive: google::GoogleDrive,
     /// Shows, places and venues.
     pub world: World,
 }

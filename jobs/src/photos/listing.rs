@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 
 pub(super) use cursor::{Cursor, path_of};
 
+use super::drive::{DrivePlace, DriveTree};
+use crate::context::JobContext;
 use crate::effects::catalogue::Provider;
 use crate::effects::{Entry, FolderWalk, ObjectError, ObjectInfo, Objects};
 use crate::job::JobError;
@@ -22,7 +24,7 @@ const ENDINGS: [&str; 14] = [
 ];
 
 /// Counts up when files must be read again because more is found out about them.
-const READER: &str = "r1";
+pub(super) const READER: &str = "r1";
 
 /// Pages that the walk may be ahead of the reader.
 const PAGES_AHEAD: usize = 2;
@@ -41,6 +43,8 @@ pub(super) enum Source {
         /// What the keys begin with.
         prefix: String,
     },
+    /// A user's Google Drive, or a folder of it.
+    Drive(DriveTree),
 }
 
 /// One file of a page.
@@ -63,6 +67,8 @@ pub(super) enum Place {
     Disk { path: PathBuf, sidecar: Option<PathBuf> },
     /// In a bucket.
     Object { bucket: String, key: String, bytes: u64 },
+    /// In Google Drive.
+    Drive(Box<DrivePlace>),
     /// It could be seen and no more: why.
     Nowhere(String),
 }
@@ -79,18 +85,27 @@ impl Source {
         match self {
             Self::Folder(_) => Provider::Folder,
             Self::Bucket { .. } => Provider::S3,
+            Self::Drive(_) => Provider::Drive,
         }
+    }
+
+    /// Where listing begins, if that is worth remembering.
+    pub(super) fn first(&self) -> Option<Cursor> {
+        matches!(self, Self::Drive(_)).then(|| Cursor::Key { key: String::new() })
     }
 
     /// How many files a scan will deal with. `so_far` hears of every change, because counting may
     /// take minutes.
     pub(super) async fn count(
         &self,
-        objects: &Objects,
-        mut so_far: impl FnMut(u64),
+        cx: &JobContext,
+        started_at: i64,
+        mut so_far: impl FnMut(u64) + Send,
     ) -> Result<u64, JobError> {
+        let objects = &cx.effects().objects;
         let mut count = 0;
         match self {
+            Self::Drive(tree) => count = tree.list(cx, started_at, so_far).await?,
             Self::Folder(folder) => {
                 let (counts, mut counted) = mpsc::channel(COUNTS_AHEAD);
                 let walk = FolderWalk::new(folder.clone());
@@ -124,6 +139,11 @@ impl Source {
     /// Starts the listing after `cursor`.
     pub(super) fn pages(&self, objects: &Objects, cursor: Option<Cursor>, size: usize) -> Pages {
         match (self, cursor) {
+            (Self::Drive(tree), cursor) => Pages::Drive {
+                tree: Box::new(tree.clone()),
+                after: key_of(cursor).unwrap_or_default(),
+                size,
+            },
             (Self::Folder(folder), cursor) => {
                 let (pages, receiver) = mpsc::channel(PAGES_AHEAD);
                 let folder = folder.clone();
@@ -137,10 +157,7 @@ impl Source {
                 objects: objects.clone(),
                 bucket: bucket.clone(),
                 prefix: prefix.clone(),
-                after: match cursor {
-                    Some(Cursor::Key { key }) => Some(key),
-                    _ => None,
-                },
+                after: key_of(cursor),
                 size,
             },
         }
@@ -152,7 +169,9 @@ impl Source {
 pub(super) enum Pages {
     /// A walk on a thread of its own.
     Walk(mpsc::Receiver<Page>),
-    /// A bucket.
+    /// What listings of a Drive have seen.
+    Drive { tree: Box<DriveTree>, after: String, size: usize },
+    /// A bucket, whose pages are asked for one by one.
     List { objects: Objects, bucket: String, prefix: String, after: Option<String>, size: usize },
 }
 
@@ -160,6 +179,13 @@ impl Pages {
     /// The next page; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Page>, JobError> {
         match self {
+            Self::Drive { tree, after, size } => {
+                let page = tree.page(after, *size).await?;
+                if let Some(Page { cursor: Cursor::Key { key }, .. }) = &page {
+                    after.clone_from(key);
+                }
+                Ok(page)
+            }
             Self::Walk(pages) => Ok(pages.recv().await),
             Self::List { objects, bucket, prefix, after, size } => {
                 let page = objects.list(bucket, prefix, after.as_deref(), *size).await;
@@ -173,6 +199,13 @@ impl Pages {
                 Ok(Some(Page { items, cursor: Cursor::Key { key: last } }))
             }
         }
+    }
+}
+
+fn key_of(cursor: Option<Cursor>) -> Option<String> {
+    match cursor {
+        Some(Cursor::Key { key }) => Some(key),
+        _ => None,
     }
 }
 
@@ -191,7 +224,7 @@ fn item_of_object(bucket: &str, object: ObjectInfo) -> Item {
     }
 }
 
-fn is_photo_name(name: &str) -> bool {
+pub(super) fn is_photo_name(name: &str) -> bool {
     let file = name.rsplit('/').next().unwrap_or(name);
     file.rsplit_once('.').is_some_and(|(stem, ending)| {
         !stem.is_empty() && ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))

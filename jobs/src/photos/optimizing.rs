@@ -57,7 +57,7 @@ impl<'a> Optimizing<'a> {
         if let Some(manifest) = self.made_before().await? {
             return Ok((manifest, 0));
         }
-        let original = Original::find(self.cx.effects(), &self.photo.key).await?;
+        let original = Original::find(self.cx.effects(), self.user_id, &self.photo.key).await?;
         let limits = Limits { max_pixels: self.cx.effects().photos.max_pixels };
         let probe = original.probe(&self.photo.name, limits).await?;
         let memory = self.reserve(&original, &probe).await?;

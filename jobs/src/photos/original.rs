@@ -9,9 +9,13 @@ use anyhow::anyhow;
 
 use super::listing::{object_error, path_of};
 use crate::effects::catalogue::{FileKey, Provider};
+use crate::effects::google::{Drive, DriveError};
 use crate::effects::{Effects, Objects};
 use crate::job::JobError;
 use crate::pixels::{Head, Limits, Probe, Step, probe};
+
+/// Bytes that are fetched from Google Drive at once: fewer than any reply may have.
+const DRIVE_PART: usize = 8 << 20;
 
 /// A photo that can be read.
 #[derive(Clone, Debug)]
@@ -24,11 +28,16 @@ pub(super) struct Original {
 enum Place {
     Disk(PathBuf),
     Object { objects: Objects, bucket: String, key: String },
+    Drive { drive: Drive, file_id: String },
 }
 
 impl Original {
     /// Finds it where the catalogue says it is.
-    pub(super) async fn find(effects: &Effects, file: &FileKey) -> Result<Self, JobError> {
+    pub(super) async fn find(
+        effects: &Effects,
+        user_id: i64,
+        file: &FileKey,
+    ) -> Result<Self, JobError> {
         match file.provider {
             Provider::Folder => {
                 let path = effects.folders.file(&path_of(&file.file_id)).map_err(|error| {
@@ -54,9 +63,16 @@ impl Original {
                 let objects = effects.objects.clone();
                 Ok(Self { place: Place::Object { objects, bucket, key }, bytes })
             }
-            Provider::Drive => Err(JobError::discard(anyhow!(
-                "photos in Google Drive are catalogued only; their pixels cannot be fetched"
-            ))),
+            Provider::Drive => {
+                let drive = effects.drive.of(user_id)?;
+                let known = drive.file(&file.file_id).await.map_err(DriveError::for_job)?;
+                let bytes = known.size.filter(|_| !known.trashed).ok_or_else(|| {
+                    JobError::discard(anyhow!(
+                        "the photo is not in the user's Google Drive any more"
+                    ))
+                })?;
+                Ok(Self { place: Place::Drive { drive, file_id: file.file_id.clone() }, bytes })
+            }
         }
     }
 
@@ -94,6 +110,15 @@ impl Original {
             }
             Place::Object { objects, bucket, key } => {
                 objects.read(bucket, key, range).await.map_err(object_error)?
+            }
+            Place::Drive { drive, file_id } => {
+                let mut bytes = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
+                for start in range.clone().step_by(DRIVE_PART) {
+                    let part = start..range.end.min(start + DRIVE_PART as u64);
+                    let part = drive.bytes(file_id, part).await.map_err(DriveError::for_job)?;
+                    bytes.extend(part);
+                }
+                bytes
             }
         };
         if bytes.len() as u64 == wanted {

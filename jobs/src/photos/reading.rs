@@ -1,6 +1,7 @@
 //! What is found out about one file: what its head says and whether it is damaged, or, where copies are to be
 //! found, all of it (`whole`).
 
+mod drive;
 mod whole;
 
 use std::fs::File;
@@ -52,6 +53,7 @@ async fn head(place: Place, name: &str, effects: &Effects) -> Result<Verdict, Jo
     let limits = effects.photos;
     Ok(match place {
         Place::Nowhere(reason) => failed(reason),
+        Place::Drive(place) => drive::read(&place, name, limits).await?,
         Place::Disk { path, sidecar } => {
             let name = name.to_owned();
             let work = move || from_disk(&path, &name, sidecar.as_deref(), limits);

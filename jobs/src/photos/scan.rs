@@ -3,10 +3,11 @@
 //! A page is recorded in one transaction, then the checkpoint moves on. A crash between the two
 //! repeats at most one page, whose files are then known and skipped.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::catalogue_error;
@@ -29,10 +30,10 @@ const MAX_BATCH: usize = 1_000;
 /// Pause of a begun scan before it looks again whether another one of its user still runs.
 const HELD_UP: Duration = Duration::from_secs(30);
 
-/// Where a scan stands.
+/// Where a scan stands. Without a cursor a Drive is still being listed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Checkpoint {
+pub(super) struct Checkpoint {
     started_at: i64,
     total: u64,
     counts: Counts,
@@ -43,6 +44,14 @@ struct Checkpoint {
     /// Whether all of these have been handed to matching.
     #[serde(default)]
     asked: bool,
+}
+
+impl Checkpoint {
+    /// Nothing has been read yet.
+    pub(super) fn counting(started_at: i64, so_far: u64) -> Self {
+        let counts = Counts::default();
+        Self { started_at, total: so_far, counts, cursor: None, asked_at: None, asked: false }
+    }
 }
 
 /// What a scan comes to, unless it fails.
@@ -193,22 +202,38 @@ impl<'a> Scan<'a> {
         progress: &mut ScanProgress,
     ) -> Result<Checkpoint, JobError> {
         let effects = self.cx.effects();
+        let first = self.source.first();
+        let counted = |state: &Checkpoint| state.cursor.is_some() || first.is_none();
         let mut state = match checkpoint {
-            Some(state) => {
+            Some(mut state) if counted(&state) => {
                 tracing::info!(
                     dealt_with = state.counts.processed,
                     "scan goes on from its checkpoint"
                 );
+                if let (Source::Drive(tree), Some(Cursor::Key { key })) =
+                    (&self.source, &state.cursor)
+                {
+                    // What was recorded and not counted does not come again.
+                    let Counts { processed, skipped, .. } = state.counts;
+                    let ahead = processed + skipped + tree.left(key).await?;
+                    state.counts.skipped += state.total.saturating_sub(ahead);
+                }
                 state
             }
-            None => Checkpoint {
-                started_at: self.begin(progress.started_at).await?,
-                total: self.count(progress).await?,
-                counts: Counts::default(),
-                cursor: None,
-                asked_at: None,
-                asked: false,
-            },
+            begun => {
+                let started_at = match begun {
+                    Some(begun) => begun.started_at,
+                    None => self.begin(progress.started_at).await?,
+                };
+                progress.started_at = started_at;
+                let total = self.count(progress).await?;
+                let state = Checkpoint { cursor: first, ..Checkpoint::counting(started_at, total) };
+                if state.cursor.is_some() {
+                    // What was listed is not listed again.
+                    self.cx.checkpoint(&state).await?;
+                }
+                state
+            }
         };
         progress.started_at = state.started_at;
         progress.total_photos = state.total;
@@ -220,9 +245,13 @@ impl<'a> Scan<'a> {
             let counts = self.page(page.items, state.counts, progress).await?;
             state = Checkpoint { counts, cursor: Some(page.cursor), ..state };
             self.cx.checkpoint(&state).await?;
+            self.show(progress, &state.counts);
         }
         if self.fingerprint {
             self.cx.enqueue(self.dedup()).await?;
+        }
+        if let Source::Drive(tree) = &self.source {
+            tree.ask_for_variants(self.cx).await?;
         }
         Ok(state)
     }
@@ -272,7 +301,8 @@ impl<'a> Scan<'a> {
     }
 
     async fn count(&self, progress: &mut ScanProgress) -> Result<u64, JobError> {
-        let count = self.source.count(&self.cx.effects().objects, |so_far| {
+        let started_at = progress.started_at;
+        let count = self.source.count(self.cx, started_at, |so_far| {
             progress.total_photos = so_far;
             self.report(progress);
         });
@@ -301,15 +331,33 @@ impl<'a> Scan<'a> {
         let unchanged = (all - changed.len()) as u64;
         counts.skipped += unchanged;
         metrics::counter!(metric::PHOTOS_SCANNED, "result" => "unchanged").increment(unchanged);
-        let mut reads = futures::stream::iter(changed)
-            .map(|item| reading::read(item, effects, self.fingerprint))
-            .buffered(self.at_once());
-        let mut files = Vec::with_capacity(all);
-        while let Some(file) = reads.try_next().await? {
+        // When one cannot be read now, those that are under way are waited for: they are not read again.
+        let stopped = AtomicBool::new(false);
+        let read = async |item| {
+            if stopped.load(Ordering::Relaxed) {
+                return None;
+            }
+            let read = reading::read(item, effects, self.fingerprint).await;
+            stopped.fetch_or(read.is_err(), Ordering::Relaxed);
+            Some(read)
+        };
+        let mut reads = futures::stream::iter(changed).map(read).buffered(self.at_once());
+        let (mut files, mut failure) = (Vec::with_capacity(all), None);
+        while let Some(read) = reads.next().await {
+            let file = match read {
+                Some(Ok(file)) => file,
+                Some(Err(error)) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+                None => continue,
+            };
             let result = counts.add(&file);
             metrics::counter!(metric::PHOTOS_SCANNED, "result" => result).increment(1);
-            progress.current_file_name.clone_from(&file.name);
-            self.show(progress, &counts);
+            if !self.is_private() {
+                progress.current_file_name.clone_from(&file.name);
+                self.show(progress, &counts);
+            }
             files.push(file);
         }
         if !files.is_empty() {
@@ -318,14 +366,20 @@ impl<'a> Scan<'a> {
             let recorded = effects.catalogue.record_page(self.user_id, provider, &files, job, now);
             recorded.await.map_err(catalogue_error)?;
         }
-        Ok(counts)
+        failure.map_or(Ok(counts), Err)
+    }
+
+    /// Names of files in somebody's Drive are in the catalogue only; and what is counted there is shown
+    /// when it is sure to stay so, page by page.
+    fn is_private(&self) -> bool {
+        matches!(self.source, Source::Drive(_))
     }
 
     /// Files read at once: local ones are bound by the cores, objects by the way to the store.
     fn at_once(&self) -> usize {
         match self.source {
             Source::Folder(_) => std::thread::available_parallelism().map_or(1, usize::from),
-            Source::Bucket { .. } => self.cx.effects().photos.read_ahead,
+            Source::Bucket { .. } | Source::Drive(_) => self.cx.effects().photos.read_ahead,
         }
     }
 

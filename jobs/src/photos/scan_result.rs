@@ -8,7 +8,7 @@ use crate::effects::catalogue::{ScannedFile, Verdict};
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ScanResult {
-    /// `folder` or `s3`.
+    /// `folder`, `s3` or `drive`.
     pub scan_type: &'static str,
     /// Unix milliseconds.
     pub completed_at: i64,

@@ -324,6 +324,27 @@ fn faults_of_images_are_named() {
 }
 
 #[test]
+fn faults_of_google_are_named() {
+    let key = format!("k1:{}", "0f".repeat(32));
+    for (flags, told) in [
+        (
+            vec![("google.drive", "googleapis.com")],
+            "google.drive: `googleapis.com` is not an address",
+        ),
+        (vec![("google.client_id", "x"), ("tokens.keys", &key)], "google.client_secret is not"),
+        (vec![("google.client_id", "x"), ("google.client_secret", "y")], "no key that opens"),
+    ] {
+        let error = load(&[], &flags).unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    let flags =
+        [("google.client_id", "x"), ("google.client_secret", "hunter2"), ("tokens.keys", &key)];
+    let config = load(&[], &flags).unwrap();
+    assert!(config.google.settings().is_some());
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
 fn faults_of_token_keys_are_named_and_keys_are_not_printed() {
     let good = "0f".repeat(32);
     for (value, told) in [

@@ -8,7 +8,7 @@
 //! - [`operator`]: somebody who cancels jobs;
 //! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
-//! - [`photos`], [`s3`], [`postgres`]: files, buckets, databases;
+//! - [`photos`], [`s3`], [`drive`], [`postgres`]: files, buckets, Google Drives, databases;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
 #[macro_use]
@@ -16,6 +16,7 @@ pub(crate) mod postgres;
 pub(crate) mod apalis;
 pub(crate) mod certificates;
 pub(crate) mod cluster;
+pub(crate) mod drive;
 pub(crate) mod fleet;
 pub(crate) mod http;
 pub(crate) mod operator;

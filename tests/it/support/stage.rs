@@ -10,6 +10,7 @@ use roadie::daemon::catalogue_options;
 use roadie::queue::{QueueError, Queues};
 use roadie_jobs::effects::catalogue::{Catalogue, DeadLetter, DeadLetterFilter};
 use serde_json::Value;
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::postgres::Database;
@@ -131,6 +132,16 @@ impl Stage {
         let catalogue = Catalogue::connect(catalogue_options(&self.config())).await.unwrap();
         catalogue.migrate().await.unwrap();
         catalogue
+    }
+
+    /// Stars a photo, as web tiers do.
+    pub(crate) async fn star(&self, photo_id: &str) {
+        sqlx::any::install_default_drivers();
+        let url = self.config().database_url();
+        let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+        let star = sqlx::query("UPDATE photos SET starred_at = 1 WHERE photo_id = $1");
+        let done = star.bind(photo_id.to_owned()).execute(&mut connection).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
     }
 
     /// Adds a job as a producer does; answers its id.

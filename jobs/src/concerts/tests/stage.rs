@@ -230,6 +230,7 @@ impl Stage {
             link_lasts: Duration::from_mins(1),
         };
         let effects = Effects {
+            drive: crate::effects::google::GoogleDrive::default(),
             world: World::new(catalogue.clone(), Some(Online::new(&fetch, &services))),
             catalogue,
             objects: Objects::folder(folder.path().join("objects")),

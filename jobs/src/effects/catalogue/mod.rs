@@ -10,6 +10,7 @@
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
 //! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
 //! - `matching`: from photos to concerts: sessions, shows, links and why they were made;
+//! - `drive`: what listings of Google Drive have seen;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
 //! - `venue_table`: places of OpenStreetMap where concerts could be;
@@ -20,6 +21,7 @@ mod batch;
 mod bury;
 mod connect;
 mod dead_letters;
+mod drive;
 mod duplicates;
 mod error;
 mod letter;
@@ -61,6 +63,10 @@ pub use summary::{CatalogueSummary, OutcomeCount};
 pub use variants::StoredVariants;
 pub use venue_table::{OsmArea, OsmExtract, OsmImport, OsmPlace, Surroundings};
 
+pub(crate) use drive::{
+    DriveCursor, DriveItem, DrivePage, DriveScope, ItemKind, ListedPhoto, Named, OpenFolder,
+    OpenShortcut, Place,
+};
 pub(crate) use duplicates::Proposals;
 pub(crate) use error::catalogue_error;
 pub(crate) use lookalikes::{Content, Lookalike};
@@ -69,6 +75,7 @@ pub(crate) use matching::{
     SessionMatch, SessionPhoto,
 };
 pub(crate) use text::sha256_hex;
+pub(crate) use variants::StarredPhoto;
 
 use crate::metric;
 use options::Backend;

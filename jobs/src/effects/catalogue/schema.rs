@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "matching", include_str!("../../../migrations/0004_matching.sql")),
     (5, "venue_table", include_str!("../../../migrations/0005_venue_table.sql")),
     (6, "accounts", include_str!("../../../migrations/0006_accounts.sql")),
+    (7, "drive", include_str!("../../../migrations/0007_drive.sql")),
 ];
 
 /// Where sqlx notes what was applied.

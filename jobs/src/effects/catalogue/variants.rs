@@ -18,7 +18,43 @@ pub struct StoredVariants {
     pub manifest: String,
 }
 
+/// A starred photo of which variants are to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StarredPhoto {
+    pub(crate) photo_id: String,
+    pub(crate) source_rev: String,
+}
+
 impl Catalogue {
+    /// Starred photos in a user's Drive that have no variants as they are now, in the order of their ids,
+    /// on `after` another.
+    pub(crate) async fn starred_without_variants(
+        &self,
+        user_id: i64,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<StarredPhoto>, CatalogueError> {
+        let sql = "SELECT photo_id, source_rev FROM photos p WHERE user_id = $1 \
+                   AND provider = 'drive' AND starred_at IS NOT NULL AND photo_id > $2 \
+                   AND NOT EXISTS (SELECT 1 FROM photo_variants v WHERE v.user_id = p.user_id \
+                   AND v.provider = p.provider AND v.file_id = p.file_id \
+                   AND v.source_rev = p.source_rev) ORDER BY photo_id LIMIT $3";
+        self.timed("starred_without_variants", async {
+            let query = sqlx::query(sql).bind(user_id).bind(after).bind(i64::from(limit));
+            let rows = query.fetch_all(&self.primary).await;
+            let rows = rows.map_err(|source| CatalogueError::Read { table: "photos", source })?;
+            let starred = |row| {
+                let row = TableRow { table: "photos", row };
+                Ok(StarredPhoto {
+                    photo_id: row.get("photo_id")?,
+                    source_rev: row.get("source_rev")?,
+                })
+            };
+            rows.iter().map(starred).collect()
+        })
+        .await
+    }
+
     /// The variants that were made of a photo last.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub(super) async fn read(
     effects: &Effects,
 ) -> Result<Option<Found>, JobError> {
     let size = match place {
-        Place::Nowhere(_) => return Ok(None),
+        Place::Nowhere(_) | Place::Drive(_) => return Ok(None),
         Place::Object { bytes, .. } => *bytes,
         Place::Disk { path, .. } => match path.metadata() {
             Ok(meta) => meta.len(),
