@@ -10,7 +10,8 @@ usage() {
 usage: bash deploy/demo.sh [FOLDER] [--serve] [OPTION...]
 
 Builds roadie and runs `roadie demo`: the whole daemon with a private Redis and SQLite scans the
-photos of FOLDER (without one: sample photos, made for it), prints what it found, and stops.
+photos of FOLDER (without one: sample photos, made for it), prints what it found, and stops. Which concerts
+the samples are of is asked of stand-ins on this machine.
 
   --serve                 stay up after the scan, until Ctrl-C
   --redis-server PROGRAM  this Redis server instead of one that is looked for

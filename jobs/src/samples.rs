@@ -4,10 +4,12 @@
 //! The same number always gives the same bytes: no clock, no chance.
 //!
 //! - `exif`: the camera's notes;
+//! - `world`: what was on where they were taken;
 //! - `picture`: the pixels.
 
 mod exif;
 mod picture;
+mod world;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +17,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+
+pub use self::world::{World, world};
 
 use self::exif::Shot;
 use self::picture::Pictures;

@@ -24,6 +24,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use roadie_jobs::effects::web::Services;
+use roadie_jobs::samples;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -90,11 +91,25 @@ impl StandIns {
             serde_json::from_value(list)
                 .with_context(|| format!("{}: no list `{field}`", path.display()))
         };
-        let world = Arc::new(World {
+        Self::knowing(World {
             setlists: list(setlists, "setlist")?,
             elements: list(pois, "elements")?,
             venues: venues.map(|venues| list(venues, "")).transpose()?.unwrap_or_default(),
-        });
+        })
+        .await
+    }
+
+    /// Starts them with what there is in a world of samples.
+    ///
+    /// # Errors
+    /// There is no free port.
+    pub async fn of_samples(world: samples::World) -> anyhow::Result<Self> {
+        let samples::World { setlists, elements } = world;
+        Self::knowing(World { setlists, elements, venues: Vec::new() }).await
+    }
+
+    async fn knowing(world: World) -> anyhow::Result<Self> {
+        let world = Arc::new(world);
         let doors: [Arc<Door>; 3] = Default::default();
         let guarded = |service: Service, routes: Router<Arc<World>>| {
             let door = Arc::clone(&doors[service as usize]);

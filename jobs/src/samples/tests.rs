@@ -101,3 +101,15 @@ fn takeout_photos_have_their_time_beside_them() {
         assert_eq!(sidecar["photoTakenTime"]["timestamp"], seconds);
     }
 }
+
+#[test]
+fn there_was_a_show_on_every_evening_but_in_wellington() {
+    let known = super::world(240);
+    assert_eq!((known.elements.len(), known.setlists.len()), (8, 2 * 27));
+    for sample in (0..240).map(Sample::new) {
+        let date = sample.taken.format("%d-%m-%Y").to_string();
+        let shows = known.setlists.iter().filter(|setlist| setlist["eventDate"] == date).count();
+        let wellington = sample.place.0 < -41.0;
+        assert_eq!(shows, if wellington { 0 } else { 2 }, "{date}");
+    }
+}

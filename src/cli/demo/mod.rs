@@ -18,11 +18,13 @@ use crate::daemon::Daemon;
 use crate::lifecycle::{self, Stop};
 use crate::observe::{logs, metrics};
 use crate::queue::{NewJob, Queues};
+use crate::stand_in::StandIns;
 use crate::worker::panics;
 
 const DEMO: &str = include_str!("../../../config/demo.toml");
 const QUEUE: &str = "photo-processing";
 const USER: i64 = 1;
+const SAMPLES: usize = 240;
 
 /// Scan a folder of photos (or samples that are made for it) with an embedded set-up: a private
 /// Redis, SQLite, no configuration. Nothing is left running.
@@ -44,11 +46,22 @@ pub(super) struct Args {
 pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCode> {
     let asked = args.folder.as_deref().map(photos).transpose()?;
     let data = data::prepare(&args.data.unwrap_or_else(default_data), asked.as_deref())?;
+    let made = asked.is_none();
     let folder = match asked {
         Some(folder) => folder,
         None => samples(&data)?,
     };
     let mut config = configure(&sources, &data, &folder)?;
+    // Nobody's server is asked about places that were made up.
+    let stand_ins = if made {
+        Some(StandIns::of_samples(roadie_jobs::samples::world(SAMPLES)).await?)
+    } else {
+        None
+    };
+    if let Some(stand_ins) = &stand_ins {
+        ask(&mut config, stand_ins);
+        say("services    setlist.fm, Overpass and Nominatim: stand-ins on this machine");
+    }
     logs::install(&config.log)?;
     panics::install_hook();
     let recorder = metrics::install()?;
@@ -109,6 +122,22 @@ fn configure(sources: &Sources, data: &Path, folder: &Path) -> anyhow::Result<Co
     Ok(config)
 }
 
+/// Points matching at the stand-ins, which need no patience.
+fn ask(config: &mut Config, stand_ins: &StandIns) {
+    let services = stand_ins.services();
+    config.services.setlist_fm.clone_from(&services.setlist_fm);
+    config.services.setlist_fm_key = Secret::from(services.setlist_fm_key.clone());
+    config.services.overpass.clone_from(&services.overpass);
+    config.services.nominatim.clone_from(&services.nominatim);
+    let budgets = &mut config.budgets;
+    for budget in [&mut budgets.setlist_fm, &mut budgets.overpass, &mut budgets.nominatim] {
+        budget.rate = 0.0;
+        budget.concurrent = 0;
+        budget.per_day = 0;
+        budget.reserve = 0;
+    }
+}
+
 fn enqueue_line(redis: &str, folder: &Path) -> String {
     let payload = json!({ "userId": USER + 1, "path": folder });
     let payload = payload.to_string().replace('\'', r"'\''");
@@ -134,7 +163,7 @@ fn photos(folder: &Path) -> anyhow::Result<PathBuf> {
 
 fn samples(data: &Path) -> anyhow::Result<PathBuf> {
     let folder = data.join("photos");
-    let made = roadie_jobs::samples::write(&folder, 240).context("make sample photos")?;
+    let made = roadie_jobs::samples::write(&folder, SAMPLES).context("make sample photos")?;
     say(&format!("samples     {made} files in {}", folder.display()));
     Ok(folder)
 }

@@ -53,6 +53,7 @@ pub use accounts::{Account, AccountState, FreshTokens};
 pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
 pub use error::CatalogueError;
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};
+pub use matching::{Concert, Concerts};
 pub use options::CatalogueOptions;
 pub use outcomes::PhotoOutcome;
 pub use page::PageSummary;

@@ -3,9 +3,10 @@
 //! - `photos`: photos as far as sessions are made of them; `regroup`: storing the sessions;
 //! - `session`: one session, for matching, and which ones are to be matched;
 //! - `record`: storing what was decided, all of it in one transaction; `shows`: what it rests on, shared
-//!   by all users;
+//!   by all users; `found`: what there is to tell of it;
 //! - `owner`: what is known of whose photos they are; `tally`: what came of it, in numbers.
 
+mod found;
 mod owner;
 mod photos;
 mod record;
@@ -14,6 +15,7 @@ mod session;
 mod shows;
 mod tally;
 
+pub use found::{Concert, Concerts};
 pub(crate) use photos::SessionPhoto;
 pub(crate) use record::{EveningMatch, SessionMatch};
 pub(crate) use regroup::{GroupedPhoto, GroupedSession, Regrouping};
