@@ -63,10 +63,11 @@ impl Catalogue {
             let mut transaction = self.primary.begin().await.map_err(CatalogueError::Begin)?;
             let mut dropped = 0;
             for table in ["photos", "processed_files", "photo_outcomes"] {
+                // As sets: SQLite would look all items through for every photo.
                 let sql = format!(
-                    "DELETE FROM {table} WHERE user_id = $1 AND provider = 'drive' AND NOT EXISTS \
-                     (SELECT 1 FROM drive_items i WHERE i.user_id = {table}.user_id \
-                     AND i.file_id = {table}.file_id AND i.kind = 'photo')"
+                    "DELETE FROM {table} WHERE user_id = $1 AND provider = 'drive' AND file_id IN \
+                     (SELECT file_id FROM {table} WHERE user_id = $1 AND provider = 'drive' EXCEPT \
+                     SELECT file_id FROM drive_items WHERE user_id = $1 AND kind = 'photo')"
                 );
                 let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(user_id);
                 let done = query.execute(&mut *transaction).await.map_err(written(table))?;

@@ -21,10 +21,11 @@ impl Catalogue {
         &self,
         scope: &DriveScope,
     ) -> Result<Option<String>, CatalogueError> {
-        let sql = "SELECT parent_id FROM drive_items i WHERE user_id = $1 AND scope = $2 \
-                   AND paired = 0 AND kind IN ('photo', 'sidecar') AND EXISTS \
-                   (SELECT 1 FROM drive_items s WHERE s.user_id = $1 AND s.scope = $2 \
-                   AND s.parent_id = i.parent_id AND s.kind = 'sidecar') LIMIT 1";
+        // From the Takeout files on: most folders have none.
+        let sql = "SELECT parent_id FROM drive_items s WHERE user_id = $1 AND scope = $2 \
+                   AND kind = 'sidecar' AND EXISTS (SELECT 1 FROM drive_items i \
+                   WHERE i.user_id = $1 AND i.scope = $2 AND i.parent_id = s.parent_id \
+                   AND i.paired = 0 AND i.kind IN ('photo', 'sidecar')) LIMIT 1";
         self.timed("unpaired_folder", async {
             let query = sqlx::query(sql).bind(scope.user_id).bind(&scope.folder);
             let row = query.fetch_optional(&self.primary).await.map_err(unread(ITEMS))?;
