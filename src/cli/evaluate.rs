@@ -44,6 +44,9 @@ pub(super) struct Matching {
     /// Where venues are, as Nominatim then answers: a list of `{setlistfm_name, setlistfm_city, lat, lng}`
     #[arg(long, value_name = "FILE")]
     venues: Option<PathBuf>,
+    /// Put the places into a venue table, as an imported extract would be, instead of asking Overpass
+    #[arg(long)]
+    table: bool,
     /// Where the decisions go: `{photoId, decision, eventDate, setlistfmVenueId, score}`
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -59,7 +62,11 @@ pub(super) async fn evaluate(command: Command) -> anyhow::Result<ExitCode> {
     let user_agent = concat!("roadie-evaluate/", env!("CARGO_PKG_VERSION"));
     let fetch: Arc<dyn Fetch> = Arc::new(Web::new(user_agent)?);
     let services = Online::new(&fetch, stand_ins.services());
-    let predictions = evaluation::matching(&args.photos, &services, Utc::now()).await?;
+    let predictions = if args.table {
+        evaluation::matching_with_table(&args.photos, &args.pois, services, Utc::now()).await?
+    } else {
+        evaluation::matching(&args.photos, &services, Utc::now()).await?
+    };
     let took = begun.elapsed();
     if let Some(evidence) = &args.evidence {
         write(evidence, predictions.iter().cloned())?;

@@ -54,7 +54,7 @@ async fn search(
     let words = query.get("q").map(String::as_str).unwrap_or_default();
     let (name, city) = words.rsplit_once(", ").unwrap_or((words, ""));
     let found = |(lat, lon): (f64, f64), name: &Value| {
-        json!({ "osm_type": "way", "osm_id": 1, "lat": lat.to_string(), "lon": lon.to_string(),
+        json!({ "osm_type": "way", "osm_id": "1", "lat": lat.to_string(), "lon": lon.to_string(),
             "category": "amenity", "type": "theatre", "name": name })
     };
     let venues = world

@@ -28,6 +28,8 @@ pub enum Trouble {
     Remark,
     /// The right answer, cut off in the middle.
     CutOff,
+    /// The connection ends in the middle of the right answer.
+    HangUp,
     /// The right answer, after so long.
     Slow(Duration),
 }
@@ -92,6 +94,15 @@ pub(super) async fn instead(
             let (parts, body) = right.await.into_parts();
             let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
             let mut cut = Response::new(Body::from(whole.slice(..whole.len() / 2)));
+            *cut.status_mut() = parts.status;
+            cut
+        }
+        Trouble::HangUp => {
+            let (parts, body) = right.await.into_parts();
+            let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
+            let half = Ok(whole.slice(..whole.len() / 2));
+            let end = Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+            let mut cut = Response::new(Body::from_stream(futures::stream::iter([half, end])));
             *cut.status_mut() = parts.status;
             cut
         }

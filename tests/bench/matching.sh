@@ -24,6 +24,7 @@ if [ -e "$folder/labels.json" ] && [ -e "$score" ]; then
         python3 "$score" "$folder/labels.json" "$work/predictions.jsonl"
     }
     quality 'from places alone'
+    quality 'from places alone, in a venue table' --table
     quality 'with the coordinates of venues' --venues "$folder/venues_truth.json"
 else
     echo "SKIPPED: quality because $folder/labels.json or $score is not there"

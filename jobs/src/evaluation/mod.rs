@@ -2,6 +2,7 @@
 //! it is told to ask.
 
 mod files;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -69,6 +70,20 @@ pub async fn matching(
     now: DateTime<Utc>,
 ) -> anyhow::Result<Vec<Prediction>> {
     decide(photos, services, now).await
+}
+
+/// The same with the places of a file, which Overpass would answer, in a venue table.
+///
+/// # Errors
+/// As without; and the file of places is not what it should be.
+pub async fn matching_with_table(
+    photos: &Path,
+    pois: &Path,
+    services: Online,
+    now: DateTime<Utc>,
+) -> anyhow::Result<Vec<Prediction>> {
+    let (world, _folder) = table::world(pois, services).await?;
+    decide(photos, &world, now).await
 }
 
 async fn decide(
