@@ -1,6 +1,5 @@
 //! The venue table instead of Overpass: the same places, as an imported extract would have them.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,8 +9,9 @@ use tempfile::TempDir;
 
 use crate::effects::World;
 use crate::effects::catalogue::{Catalogue, CatalogueOptions, OsmArea, OsmPlace};
-use crate::effects::web::Online;
+use crate::effects::web::{Element, Online};
 use crate::matching::Kind;
+use crate::pixels::Place;
 
 const EVERYWHERE: OsmArea = OsmArea { south: -90.0, north: 90.0, west: -180.0, east: 180.0 };
 
@@ -21,29 +21,16 @@ struct Elements {
     elements: Vec<Element>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Element {
-    #[serde(rename = "type")]
-    kind: String,
-    id: i64,
-    lat: Option<f64>,
-    lon: Option<f64>,
-    center: Option<Middle>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Middle {
-    lat: f64,
-    lon: f64,
+/// What a file holds that is written as Overpass answers.
+pub(super) fn elements(pois: &Path) -> anyhow::Result<Vec<Element>> {
+    let text = fs::read_to_string(pois).with_context(|| pois.display().to_string())?;
+    let file: Elements = serde_json::from_str(&text).with_context(|| pois.display().to_string())?;
+    Ok(file.elements)
 }
 
 /// A world whose catalogue, in a folder of its own, has these places and nothing else.
 pub(super) async fn world(pois: &Path, services: Online) -> anyhow::Result<(World, TempDir)> {
-    let text = fs::read_to_string(pois).with_context(|| pois.display().to_string())?;
-    let file: Elements = serde_json::from_str(&text).with_context(|| pois.display().to_string())?;
-    let places: Vec<OsmPlace> = file.elements.into_iter().filter_map(place).collect();
+    let places: Vec<OsmPlace> = elements(pois)?.into_iter().filter_map(place).collect();
     let folder = tempfile::tempdir()?;
     let url = format!("sqlite:{}", folder.path().join("catalogue.db").display());
     let catalogue = Catalogue::connect(CatalogueOptions { url, ..Default::default() }).await?;
@@ -55,9 +42,8 @@ pub(super) async fn world(pois: &Path, services: Online) -> anyhow::Result<(Worl
 }
 
 fn place(element: Element) -> Option<OsmPlace> {
-    let own = element.lat.zip(element.lon);
-    let (lat, lon) = own.or(element.center.map(|middle| (middle.lat, middle.lon)))?;
+    let (osm, Place { lat, lon }) = (element.osm(), element.place()?);
     let tags = element.tags;
     tags.iter().find_map(|(key, value)| Kind::of(key, value))?;
-    Some(OsmPlace { osm: format!("{}/{}", element.kind, element.id), lat, lon, tags })
+    Some(OsmPlace { osm, lat, lon, tags })
 }

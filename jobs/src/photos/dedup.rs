@@ -11,6 +11,8 @@ mod groups;
 pub(crate) mod index;
 mod library;
 mod likeness;
+#[cfg(test)]
+mod numbers;
 mod proposals;
 mod shelf;
 #[cfg(test)]

@@ -21,4 +21,5 @@ mod unanswered;
 
 pub use fetch::{Answer, Ask, Fetch, Judge, Reply, Web};
 pub use online::{Online, Services};
+pub(crate) use overpass::Element;
 pub use unanswered::Unanswered;

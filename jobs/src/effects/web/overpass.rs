@@ -34,8 +34,9 @@ struct Found {
     remark: Option<String>,
 }
 
+/// A node, way or relation, as Overpass writes it.
 #[derive(Debug, Deserialize)]
-struct Element {
+pub(crate) struct Element {
     #[serde(rename = "type")]
     kind: String,
     id: u64,
@@ -43,13 +44,27 @@ struct Element {
     lon: Option<f64>,
     center: Option<Middle>,
     #[serde(default)]
-    tags: BTreeMap<String, String>,
+    pub(crate) tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Middle {
     lat: f64,
     lon: f64,
+}
+
+impl Element {
+    /// Type and number: `way/123`.
+    pub(crate) fn osm(&self) -> String {
+        format!("{}/{}", self.kind, self.id)
+    }
+
+    /// Where it is; of ways and relations, their centre.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let own = self.lat.zip(self.lon);
+        let (lat, lon) = own.or(self.center.as_ref().map(|middle| (middle.lat, middle.lon)))?;
+        Some(Place { lat, lon })
+    }
 }
 
 impl Overpass {
@@ -93,12 +108,10 @@ fn places(reply: &Reply) -> Result<Vec<Poi>, Unanswered> {
     }
     let mut pois = Vec::with_capacity(found.elements.len());
     for element in found.elements {
-        let own = element.lat.zip(element.lon);
-        let Some((lat, lon)) = own.or(element.center.map(|middle| (middle.lat, middle.lon))) else {
+        let Some(place) = element.place() else {
             return Err(garbled(format!("{} {} is nowhere", element.kind, element.id)));
         };
-        let osm = format!("{}/{}", element.kind, element.id);
-        pois.extend(Poi::new(osm, Place { lat, lon }, &element.tags));
+        pois.extend(Poi::new(element.osm(), place, &element.tags));
     }
     Ok(pois)
 }

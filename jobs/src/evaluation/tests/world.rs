@@ -1,6 +1,6 @@
 //! Answers from the files themselves, without asking anything for them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::super::table::elements;
 use crate::job::JobError;
 use crate::matching::{City, Lookups, Poi, Show, Venue, metres};
 use crate::pixels::Place;
@@ -32,8 +33,7 @@ impl World {
             let show = show(setlist).with_context(|| setlists.display().to_string())?;
             shows.entry(show.date).or_default().push(show);
         }
-        let elements = read::<Elements>(pois)?.elements;
-        let pois = elements
+        let pois = elements(pois)?
             .into_iter()
             .filter_map(|element| Poi::new(element.osm(), element.place()?, &element.tags));
         let known = venues.map(read::<Vec<KnownVenue>>).transpose()?.unwrap_or_default();
@@ -83,42 +83,6 @@ impl Lookups for World {
 fn read<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     serde_json::from_str(&text).with_context(|| path.display().to_string())
-}
-
-/// An answer of Overpass.
-#[derive(Debug, Deserialize)]
-struct Elements {
-    elements: Vec<Element>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Element {
-    #[serde(rename = "type")]
-    kind: String,
-    id: i64,
-    lat: Option<f64>,
-    lon: Option<f64>,
-    center: Option<Middle>,
-    #[serde(default)]
-    tags: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Middle {
-    lat: f64,
-    lon: f64,
-}
-
-impl Element {
-    fn osm(&self) -> String {
-        format!("{}/{}", self.kind, self.id)
-    }
-
-    fn place(&self) -> Option<Place> {
-        let own = self.lat.zip(self.lon);
-        let (lat, lon) = own.or(self.center.as_ref().map(|middle| (middle.lat, middle.lon)))?;
-        Some(Place { lat, lon })
-    }
 }
 
 /// Setlists, as setlist.fm writes them.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use sqlx::Connection as _;
 
+use super::numbers::Numbers;
 use super::{Outcome, run};
 use crate::effects::catalogue::{
     Catalogue, CatalogueOptions, Content, DuplicateGroup, Likeness, PhotoFacts, Provider,
@@ -15,17 +16,7 @@ use crate::pixels::Fingerprint;
 const USER: i64 = 7;
 const NOW: i64 = 1_700_000_000_000;
 
-/// The same numbers each time (Marsaglia, "Xorshift RNGs", 2003).
-struct Numbers(u64);
-
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     fn look(&mut self) -> Fingerprint {
         let dct = [self.next(), self.next(), self.next(), self.next()];
         let gradient = self.next();

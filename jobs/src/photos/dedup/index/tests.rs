@@ -1,18 +1,9 @@
 //! Against every pair, one by one.
 
+use super::super::numbers::Numbers;
 use super::*;
 
-/// The same numbers each time (Marsaglia, "Xorshift RNGs", 2003).
-struct Numbers(u64);
-
 impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
     fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit).unwrap()).unwrap()
     }
