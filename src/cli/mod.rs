@@ -6,6 +6,7 @@ mod dead;
 mod demo;
 mod enqueue;
 mod evaluate;
+mod health;
 mod jobs;
 mod link;
 mod migrate;
@@ -79,6 +80,8 @@ enum Command {
     Tokens(tokens::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
+    /// Ask the process on this host whether it works
+    Health(health::Args),
     /// Show the extracts of OpenStreetMap where venues are looked up; import and remove them
     Venues(venues::Args),
     /// Measure how good decisions are, on labelled data
@@ -150,6 +153,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Link(args) => link::link(&args, &config),
         Command::Tokens(args) => tokens::tokens(args, config).await,
         Command::Check(_) => check::check(config).await,
+        Command::Health(args) => health::health(args, config).await,
         Command::Venues(args) => venues::venues(args, config).await,
         Command::Evaluate(command) => evaluate::evaluate(command).await,
         Command::Migrate(args) => migrate::migrate(args, config).await,

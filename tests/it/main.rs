@@ -28,6 +28,7 @@ mod conformance;
 mod dedup_photos;
 mod evaluate;
 mod fair;
+mod health;
 mod http_auth;
 mod http_cancel;
 mod http_events;
