@@ -368,3 +368,20 @@ need_shellcheck() {
     shellcheck=$cache/shellcheck/usr/bin/shellcheck
     unpacked shellcheck shellcheck && "$shellcheck" --version >/dev/null
 }
+
+# What reads the files of deploy/, into $deploy_tools: a folder of programs.
+need_deploy_tools() {
+    python_packages deploy "what checks the files of deploy/" "$root/tests/deploy/requirements.txt" || return 1
+    deploy_tools=$cache/deploy/bin
+    say "deploy      $deploy_tools"
+}
+
+# Builds kustomizations; it is asked nothing else, and needs no cluster.
+need_kubectl() {
+    if ! has kubectl; then
+        unpacked kubectl kubernetes-client || return 1
+        PATH=$PATH:$cache/kubectl/usr/bin
+    fi
+    kubectl kustomize --help >/dev/null || return 1
+    say "kubectl     $(command -v kubectl)"
+}

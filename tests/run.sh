@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every check and every test; `tests/run.sh FILTER` runs only the tests whose name contains FILTER.
+# Every check and every test; `tests/run.sh FILTER` runs only the tests whose name contains FILTER, and
+# `tests/run.sh deploy` only looks at the files of deploy/.
 # REQUIRE_ALL=1 (set where CI=true) makes a skipped part a failure. Servers of one's own can be named
 # with ROADIE_TEST_REDIS_SERVER (a program), TEST_POSTGRES_URL (one that may make databases) and
 # ROADIE_TEST_PROMETHEUS (the folder of its programs).
@@ -11,6 +12,8 @@ set -euo pipefail
 # shellcheck source=deploy/bootstrap.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../deploy/bootstrap.sh"
 cd "$root"
+# shellcheck source=tests/deploy/checks.sh
+. tests/deploy/checks.sh
 
 filter=${1:-}
 if [ "${CI:-}" = true ]; then
@@ -122,6 +125,22 @@ node_packages() {
     npm ci --prefix tests/conformance --no-audit --no-fund --ignore-scripts
 }
 
+tell() {
+    printf '\n== summary\n'
+    printf '%s\n' "${summary[@]}"
+    if [ "$failed" = 0 ]; then
+        printf 'everything passed in %d s\n' "$SECONDS"
+    else
+        printf 'FAILED after %d s\n' "$SECONDS"
+    fi
+    exit "$failed"
+}
+
+if [ "$filter" = deploy ]; then
+    deploy_files
+    tell
+fi
+
 need_rust
 need_codec_tools
 
@@ -136,6 +155,7 @@ if [ -z "$filter" ]; then
         skip "the check of the scripts" "shellcheck is not installed"
     fi
     stage "dependencies" dependencies
+    deploy_files
 fi
 
 printf '\n== servers and clients for the tests\n'
@@ -198,11 +218,4 @@ else
     fi
 fi
 
-printf '\n== summary\n'
-printf '%s\n' "${summary[@]}"
-if [ "$failed" = 0 ]; then
-    printf 'everything passed in %d s\n' "$SECONDS"
-else
-    printf 'FAILED after %d s\n' "$SECONDS"
-fi
-exit "$failed"
+tell

@@ -23,15 +23,15 @@ fn the_defaults_are_valid() {
 }
 
 #[test]
-fn the_files_beside_the_defaults_are_valid() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config");
+fn the_files_to_start_from_are_valid() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let secrets = [
         ("ROADIE_OBJECTS__ACCESS_KEY_ID".to_owned(), "id".to_owned()),
         ("ROADIE_OBJECTS__SECRET_ACCESS_KEY".to_owned(), "secret".to_owned()),
     ];
-    for name in ["demo.toml", "production.toml"] {
+    for name in ["config/demo.toml", "config/production.toml", "deploy/kubernetes/roadie.toml"] {
         let sources = Sources {
-            file: Some(folder.join(name)),
+            file: Some(root.join(name)),
             environment: secrets.clone().into_iter().collect(),
             flags: Vec::new(),
         };
