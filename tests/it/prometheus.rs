@@ -16,7 +16,7 @@ const QUEUE: &str = "rehearsals";
 async fn prometheus_reads_every_family_of_a_process_under_load() {
     let stage = need!(Stage::new()).with_rehearsals(8);
     let process = Process::serving(&stage).await;
-    let prometheus = need!(Prometheus::scraping(process.http()).await);
+    let prometheus = need!(Prometheus::scraping(&[process.http()]).await);
     let queue = stage.queues().await.queue(QUEUE).await.unwrap();
     let load = tokio::spawn(async move {
         loop {

@@ -1,13 +1,16 @@
 //! Several workers, the process manager that replaces those that end, and what their jobs tell.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::AsyncCommands as _;
 use serde::Deserialize;
 
+use super::http::get;
 use super::process::Process;
 use super::stage::Stage;
+use super::{SOON, eventually};
 
 /// Worker processes of one stage.
 #[derive(Debug)]
@@ -51,6 +54,29 @@ impl<'a> Fleet<'a> {
         let ended = all - self.workers.len();
         self.workers.extend((0..ended).map(|_| Process::start(self.stage)));
         ended
+    }
+
+    /// Where their metrics are.
+    pub(crate) fn http(&self) -> Vec<SocketAddr> {
+        self.workers.iter().map(Process::http).collect()
+    }
+
+    /// Replaces them one after the other, as the runbook says: SIGTERM, wait for the end, start another, wait
+    /// until it is ready. Answers their exit codes.
+    pub(crate) async fn restart_one_by_one(&mut self) -> Vec<i32> {
+        let mut codes = Vec::new();
+        for worker in &mut self.workers {
+            worker.signal("TERM");
+            codes.push(worker.exit(SOON).await);
+            *worker = Process::serving(self.stage).await;
+            let address = worker.http();
+            eventually("the new process is ready", async || match get(address, "/readyz").await {
+                (200, _) => Ok(()),
+                other => Err(format!("{other:?}")),
+            })
+            .await;
+        }
+        codes
     }
 
     pub(crate) async fn end(self) {

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes one process.
+//! A real Prometheus that scrapes processes, and evaluates the alerts of `deploy/`.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -45,6 +45,9 @@ pub(crate) fn lint(scrape: &str) -> Result<String, Missing> {
     Ok(if output.status.success() { said } else { format!("{}: {said}", output.status) })
 }
 
+/// What operators are told of.
+const ALERTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/alerts.yml");
+
 /// A running server; ends with this handle.
 #[derive(Debug)]
 pub(crate) struct Prometheus {
@@ -54,13 +57,16 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes this address four times a second.
-    pub(crate) async fn scraping(target: SocketAddr) -> Result<Self, Missing> {
+    /// Scrapes these addresses four times a second.
+    pub(crate) async fn scraping(targets: &[SocketAddr]) -> Result<Self, Missing> {
         let program = program("prometheus")?;
         let dir = tempfile::tempdir().unwrap();
+        let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let configuration = format!(
-            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\n\
-             scrape_configs: [{{ job_name: roadie, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
+            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 1s }}\n\
+             rule_files: ['{ALERTS}']\n\
+             scrape_configs: [{{ job_name: roadie, static_configs: [{{ targets: [{}] }}] }}]\n",
+            targets.join(", ")
         );
         std::fs::write(dir.path().join("prometheus.yml"), configuration).unwrap();
         let port = super::redis::free_port();
@@ -104,8 +110,14 @@ impl Prometheus {
 
     /// The value of an expression that has one.
     pub(crate) async fn value(&self, expression: &str) -> Option<f64> {
+        self.values(expression).await.first().copied()
+    }
+
+    /// What an expression comes to, a value for each series.
+    pub(crate) async fn values(&self, expression: &str) -> Vec<f64> {
         let query = utf8_percent_encode(expression, NON_ALPHANUMERIC);
         let answer = self.api(&format!("query?query={query}")).await;
-        answer["result"][0]["value"][1].as_str().map(|value| value.parse().unwrap())
+        let series = answer["result"].as_array().unwrap();
+        series.iter().map(|one| one["value"][1].as_str().unwrap().parse().unwrap()).collect()
     }
 }
