@@ -385,3 +385,23 @@ need_kubectl() {
     kubectl kustomize --help >/dev/null || return 1
     say "kubectl     $(command -v kubectl)"
 }
+
+# Checks units without running any, into $systemd_analyze.
+need_systemd_analyze() {
+    if has systemd-analyze; then
+        systemd_analyze=$(command -v systemd-analyze)
+    else
+        local home=$cache/systemd
+        unpacked systemd systemd || return 1
+        systemd_analyze=$home/systemd-analyze
+        {
+            printf '#!/bin/sh\nexport LD_LIBRARY_PATH='\''%s'\''\n' "$(libraries "$home/usr")"
+            # Targets that a unit asks for, where the system has none.
+            printf 'export SYSTEMD_UNIT_PATH='\''%s:'\''\n' "$home/lib/systemd/system:$home/usr/lib/systemd/system"
+            printf 'exec '\''%s/usr/bin/systemd-analyze'\'' "$@"\n' "$home"
+        } >"$systemd_analyze"
+        chmod +x "$systemd_analyze"
+    fi
+    "$systemd_analyze" --version >/dev/null || return 1
+    say "systemd     $systemd_analyze"
+}

@@ -46,11 +46,11 @@ unit() {
     # The program is not where the unit looks for it.
     sed 's#/usr/local/bin/roadie#/bin/true#' deploy/systemd/roadie.service >"$copy"
     # What it does not know it only mentions.
-    if ! said=$(systemd-analyze verify "$copy" 2>&1) || [ -n "$said" ]; then
+    if ! said=$("$systemd_analyze" verify "$copy" 2>&1) || [ -n "$said" ]; then
         echo "$said"
         return 1
     fi
-    said=$(systemd-analyze security --offline=true "$copy") || true
+    said=$("$systemd_analyze" security --offline=true "$copy") || true
     exposure=$(sed -n 's/.*exposure level for .*: \([0-9.]*\) .*/\1/p' <<<"$said")
     echo "exposure $exposure of 10"
     awk -v found="${exposure:-10}" -v most="$most_exposure" 'BEGIN { exit !(found <= most) }' ||
@@ -80,10 +80,10 @@ deploy_files() {
     else
         skip "the check of kustomization.yaml" "kubectl could not be found or unpacked"
     fi
-    if has systemd-analyze; then
+    if need_systemd_analyze; then
         stage "deploy: systemd" unit
     else
-        skip "the check of roadie.service" "systemd-analyze is not there"
+        skip "the check of roadie.service" "systemd-analyze could not be found or unpacked"
     fi
     if need_prometheus; then
         stage "deploy: prometheus" rules
