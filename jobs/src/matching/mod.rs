@@ -51,4 +51,4 @@ pub(crate) use session_match::{Matched, match_session, reach};
 pub(crate) use shot::Shot;
 #[cfg(test)]
 pub(crate) use show::event_nights;
-pub(crate) use show::{City, EventNight, Show, Venue};
+pub(crate) use show::{City, EventNight, Show, SongSet, Venue};

@@ -1,6 +1,7 @@
 //! Shows as setlist.fm knows them, and the nights that they make.
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 use crate::pixels::Place;
 
@@ -30,6 +31,15 @@ pub(crate) struct Venue {
     pub(crate) city: Option<City>,
 }
 
+/// Songs that were played in one go: a set, or an encore.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SongSet {
+    /// `Encore` or `Acoustic`; the main set has none as a rule.
+    pub(crate) name: Option<String>,
+    /// In order; empty where nobody knows what it was.
+    pub(crate) songs: Vec<String>,
+}
+
 /// What an artist played on one day at one venue: one setlist, often without songs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Show {
@@ -43,10 +53,17 @@ pub(crate) struct Show {
     pub(crate) artist: String,
     /// The artist's `MusicBrainz` id.
     pub(crate) mbid: Option<String>,
-    /// How many are written down.
-    pub(crate) songs: usize,
+    /// In order; without songs where nobody has written them down.
+    pub(crate) sets: Vec<SongSet>,
     pub(crate) tour: Option<String>,
     pub(crate) venue: Venue,
+}
+
+impl Show {
+    /// How many songs are written down.
+    pub(crate) fn songs(&self) -> usize {
+        self.sets.iter().map(|set| set.songs.len()).sum()
+    }
 }
 
 /// All that happened at one venue on one date: what people remember as a concert, and what photos are
@@ -82,7 +99,7 @@ impl EventNight {
 
     /// Nobody has written down what was played.
     pub(crate) fn without_songs(&self) -> bool {
-        self.shows.iter().all(|show| show.songs == 0)
+        self.shows.iter().all(|show| show.songs() == 0)
     }
 
     /// The centre of the venue's city.

@@ -10,6 +10,7 @@
 //! - `processed`: what a scan can skip; `photos`, `outcomes`, `summary`: what can be asked;
 //! - `photo_id`: what photos are called outside; `variants`: what is shown instead of them;
 //! - `matching`: from photos to concerts: sessions, shows, links and why they were made;
+//! - `history`: all nights of a user, to be written into a file; `exports`: the files;
 //! - `drive`: what listings of Google Drive have seen;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
@@ -24,6 +25,8 @@ mod dead_letters;
 mod drive;
 mod duplicates;
 mod error;
+mod exports;
+mod history;
 mod letter;
 mod lookalikes;
 mod matching;
@@ -52,6 +55,7 @@ use tokio::time::Instant;
 pub use accounts::{Account, AccountState, FreshTokens};
 pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
 pub use error::CatalogueError;
+pub use exports::{Export, ExportState};
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};
 pub use matching::{Concert, Concerts};
 pub use options::CatalogueOptions;
@@ -70,6 +74,8 @@ pub(crate) use drive::{
 };
 pub(crate) use duplicates::Proposals;
 pub(crate) use error::catalogue_error;
+pub(crate) use exports::{ExportOrder, MadeExport};
+pub(crate) use history::{NightRow, ShowRow};
 pub(crate) use lookalikes::{Content, Lookalike};
 pub(crate) use matching::{
     EveningMatch, GroupedPhoto, GroupedSession, MatchTally, Member, PhotoSession, Regrouping,

@@ -15,7 +15,7 @@ use super::fetch::{Answer, Ask, Fetch, Reply, answer};
 use super::nominatim::Region;
 use super::unanswered::Unanswered;
 use crate::effects::Target;
-use crate::matching::{City, Show, Venue};
+use crate::matching::{City, Show, SongSet, Venue};
 use crate::pixels::Place;
 
 const SERVICE: Target = Target::SetlistFm;
@@ -50,7 +50,7 @@ struct Listing {
     edition: String,
 }
 
-/// What is read of a setlist. Songs are counted only: a quarter of all setlists have none.
+/// What is read of a setlist. A quarter of all setlists have no songs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Record {
@@ -83,6 +83,9 @@ struct Sets {
 
 #[derive(Debug, Deserialize)]
 struct Set {
+    name: Option<String>,
+    /// Which encore it is, from 1 on.
+    encore: Option<u32>,
     #[serde(default)]
     song: Vec<Named>,
 }
@@ -247,6 +250,15 @@ fn is_its_own_404(body: &[u8]) -> bool {
     serde_json::from_slice(body).is_ok_and(says)
 }
 
+fn song_set(set: Set) -> SongSet {
+    let told = set.name.filter(|name| !name.trim().is_empty());
+    let encore = set
+        .encore
+        .map(|number| if number > 1 { format!("Encore {number}") } else { "Encore".to_owned() });
+    let songs = set.song.into_iter().map(|song| song.name.unwrap_or_default());
+    SongSet { name: told.or(encore), songs: songs.collect() }
+}
+
 fn show(record: Record, asked: NaiveDate) -> Result<Show, Unanswered> {
     let date = NaiveDate::parse_from_str(&record.event_date, "%d-%m-%Y").ok();
     if date != Some(asked) {
@@ -273,7 +285,7 @@ fn show(record: Record, asked: NaiveDate) -> Result<Show, Unanswered> {
         date: asked,
         artist: record.artist.name,
         mbid: record.artist.mbid.filter(|mbid| !mbid.is_empty()),
-        songs: sets.iter().map(|set| set.song.len()).sum(),
+        sets: sets.into_iter().map(song_set).collect(),
         tour: record.tour.and_then(|tour| tour.name),
         venue: Venue { id: record.venue.id, name: record.venue.name, city, ..Venue::default() },
     })

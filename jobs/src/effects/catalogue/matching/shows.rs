@@ -12,13 +12,15 @@ use crate::effects::catalogue::error::{unread, written};
 use crate::effects::catalogue::row::TableRow;
 use crate::effects::catalogue::text::{LABEL, capped, capped_option, key, sha256_hex};
 use crate::effects::catalogue::{Catalogue, CatalogueError};
-use crate::matching::{EventNight, Show, Venue};
+use crate::matching::{EventNight, Show, SongSet, Venue};
 use crate::pixels::Place;
 
 const VENUES: &str = "venues";
 const ARTISTS: &str = "artists";
 const NIGHTS: &str = "event_nights";
 const SETLISTS: &str = "setlists";
+/// Songs of one show that are kept.
+const MOST_SONGS: usize = 500;
 
 /// The key of a night: its venue and its date.
 pub(super) fn night_id(night: &EventNight) -> String {
@@ -155,13 +157,14 @@ async fn store_setlists(
     for chunk in shows.chunks(ROWS) {
         let sql = format!(
             "INSERT INTO setlists (setlist_id, version, night_id, artist_id, url, songs, tour, \
-             created_at, updated_at) VALUES {} ON CONFLICT (setlist_id) DO UPDATE SET \
-             (version, night_id, artist_id, url, songs, tour, updated_at) = (excluded.version, \
+             sets, created_at, updated_at) VALUES {} ON CONFLICT (setlist_id) DO UPDATE SET \
+             (version, night_id, artist_id, url, songs, tour, sets, updated_at) = (excluded.version, \
              excluded.night_id, excluded.artist_id, excluded.url, excluded.songs, excluded.tour, \
-             excluded.updated_at) WHERE (setlists.version, setlists.night_id, setlists.artist_id, \
-             setlists.url, setlists.songs, setlists.tour) IS DISTINCT FROM (excluded.version, \
-             excluded.night_id, excluded.artist_id, excluded.url, excluded.songs, excluded.tour)",
-            batch::rows(chunk.len(), 2, 7, "", ", $1, $1")
+             excluded.sets, excluded.updated_at) WHERE (setlists.version, setlists.night_id, setlists.artist_id, \
+             setlists.url, setlists.songs, setlists.tour, setlists.sets) IS DISTINCT FROM (excluded.version, \
+             excluded.night_id, excluded.artist_id, excluded.url, excluded.songs, excluded.tour, \
+             excluded.sets)",
+            batch::rows(chunk.len(), 2, 8, "", ", $1, $1")
         );
         let mut query = batch::query(sql, chunk.len() == ROWS).bind(now_ms);
         for (id, (night, show)) in chunk {
@@ -171,12 +174,26 @@ async fn store_setlists(
                 .bind(*night)
                 .bind(artist_id(show))
                 .bind(key(&show.url))
-                .bind(i32::try_from(show.songs).unwrap_or(i32::MAX))
-                .bind(capped_option(show.tour.as_ref(), LABEL));
+                .bind(i32::try_from(show.songs()).unwrap_or(i32::MAX))
+                .bind(capped_option(show.tour.as_ref(), LABEL))
+                .bind(sets(&show.sets));
         }
         query.execute(&mut **transaction).await.map_err(written(SETLISTS))?;
     }
     Ok(())
+}
+
+/// As they are stored: no longer than a record of setlist.fm ever is.
+fn sets(sets: &[SongSet]) -> String {
+    let mut left = MOST_SONGS;
+    let cut = |set: &SongSet| {
+        let songs: Vec<String> =
+            set.songs.iter().take(left).map(|song| capped(song, LABEL)).collect();
+        left -= songs.len();
+        SongSet { name: capped_option(set.name.as_ref(), LABEL), songs }
+    };
+    let sets: Vec<SongSet> = sets.iter().map(cut).collect();
+    serde_json::to_string(&sets).expect("text is JSON")
 }
 
 /// Notes where a venue is, unless that is known.

@@ -9,8 +9,8 @@ use crate::effects::catalogue::{
     EveningMatch, FileKey, GroupedPhoto, GroupedSession, Regrouping, SessionMatch,
 };
 use crate::matching::{
-    Basis, Candidate, Centre, City, EventNight, Fit, Moment, Placed, Reason, Show, Source, Venue,
-    event_nights,
+    Basis, Candidate, Centre, City, EventNight, Fit, Moment, Placed, Reason, Show, SongSet, Source,
+    Venue, event_nights,
 };
 use crate::pixels::Place;
 
@@ -82,7 +82,7 @@ fn night(number: usize) -> EventNight {
         artist: format!("Artist {artist}"),
         // Half of them have no id.
         mbid: (artist % 2 == 0).then(|| format!("mbid {artist}")),
-        songs: artist,
+        sets: vec![SongSet { name: None, songs: vec!["Song".into(); artist] }],
         tour: None,
         venue: venue.clone(),
     });
