@@ -211,6 +211,7 @@ async fn effects(
             verify_files: config.photos.verify_files,
         },
         variants: Arc::new(config.images.settings()),
+        exports: Arc::new(config.exports.settings(&config.images)),
     })
 }
 

@@ -6,7 +6,7 @@
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
 //! - [`mod@registry`]: kind → handler;
-//! - `photos`, `concerts`, `rehearsal`: the handlers, one file per kind, named as the kind;
+//! - `photos`, `concerts`, `exports`, `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
@@ -21,6 +21,7 @@ mod concerts;
 pub mod context;
 pub mod effects;
 pub mod evaluation;
+mod exports;
 pub mod job;
 mod matching;
 pub mod metric;
@@ -42,6 +43,7 @@ pub fn registry() -> Registry {
     Registry::default()
         .with::<concerts::DetectVenue>()
         .with::<concerts::MatchConcert>()
+        .with::<exports::ExportHistory>()
         .with::<photos::DedupPhotos>()
         .with::<photos::OptimizePhoto>()
         .with::<photos::ScanDrive>()

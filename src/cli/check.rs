@@ -6,12 +6,13 @@ use roadie_jobs::effects::Folders;
 use roadie_jobs::effects::catalogue::Catalogue;
 
 use super::{open_queues, say};
-use crate::config::{Config, Images, redact_url};
+use crate::config::{Config, Exports, Images, redact_url};
 use crate::daemon::{catalogue_options, objects};
 use crate::observe::logs::{error_line, one_line};
 
-/// The queue of the kind that needs a bucket to write to.
+/// The queues of the kinds that need a bucket to write to.
 const IMAGES: &str = "image-optimization";
+const EXPORTS: &str = "exports";
 
 /// Check configuration, Redis, database, object store, folders and the listener's address. All faults
 /// are named, not only the first; those of the configuration itself end it before the others.
@@ -29,6 +30,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("database", database(&config).await),
         ("objects", store(&config).await),
         ("images", images(&config).await),
+        ("exports", exports(&config).await),
         ("folders", folders(&config)),
         ("services", Ok(services(&config))),
         ("http", http(&config)),
@@ -78,13 +80,30 @@ async fn store(config: &Config) -> Result<String, String> {
 /// Whether variants have a place to go.
 async fn images(config: &Config) -> Result<String, String> {
     let Images { bucket, prefix, .. } = &config.images;
-    if !config.queues.contains_key(IMAGES) {
-        return Ok(format!("none: {IMAGES} is not served"));
+    place(config, IMAGES, "images.bucket", bucket, prefix).await
+}
+
+/// Whether exports have a place to go.
+async fn exports(config: &Config) -> Result<String, String> {
+    let Exports { bucket, prefix, .. } = &config.exports;
+    place(config, EXPORTS, "exports.bucket", bucket, prefix).await
+}
+
+/// Whether there is a bucket for what the jobs of a queue make.
+async fn place(
+    config: &Config,
+    queue: &str,
+    key: &str,
+    bucket: &str,
+    prefix: &str,
+) -> Result<String, String> {
+    if !config.queues.contains_key(queue) {
+        return Ok(format!("none: {queue} is not served"));
     }
     if !config.objects.endpoint.is_empty() {
         let objects = objects(config).map_err(|e| one_line(e.chain()))?;
         let listed = objects.list(bucket, prefix, None, 1).await;
-        listed.map_err(|e| format!("{} (images.bucket)", error_line(&e)))?;
+        listed.map_err(|e| format!("{} ({key})", error_line(&e)))?;
     }
     Ok(format!("bucket {bucket}, keys {prefix}…"))
 }

@@ -47,6 +47,7 @@ impl Config {
             faults.0.push(format!("log.level `{}` is not a filter: {error}", self.log.level));
         }
         faults.0.extend(self.images.faults());
+        faults.0.extend(self.exports.faults(&self.images));
         faults.0.extend(self.tokens.faults());
         faults.0.extend(self.google.faults(self.tokens.keys.len()));
         faults.0.extend(self.services.faults());
@@ -247,6 +248,9 @@ impl Config {
             ("database.slow_query", database.slow_query),
             ("objects.timeout", self.objects.timeout),
             ("images.link_lasts", self.images.link_lasts),
+            ("exports.keep", self.exports.keep),
+            ("exports.link_lasts", self.exports.link_lasts),
+            ("exports.every", self.exports.every),
             ("retention.every", self.retention.every),
             ("canary.every", self.canary.every),
             ("canary.within", self.canary.within),

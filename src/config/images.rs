@@ -68,10 +68,14 @@ impl Images {
 
     /// Links to variants.
     pub fn urls(&self) -> ImageUrls {
+        ImageUrls::new(&self.public_url, self.signing_keys())
+    }
+
+    /// What links are signed with.
+    pub(super) fn signing_keys(&self) -> Vec<SigningKey> {
         let keys = self.signing_keys.iter().filter_map(|key| key.reveal().split_once(':'));
-        let keys = keys
-            .map(|(name, secret)| SigningKey { name: name.to_owned(), secret: secret.to_owned() });
-        ImageUrls::new(&self.public_url, keys.collect())
+        keys.map(|(name, secret)| SigningKey { name: name.to_owned(), secret: secret.to_owned() })
+            .collect()
     }
 
     /// Everything that is wrong, in words.
@@ -82,23 +86,6 @@ impl Images {
                 faults.push(fault());
             }
         };
-        need(!self.bucket.is_empty() && !self.bucket.contains('/'), &|| {
-            format!("images.bucket: `{}` is not the name of a bucket", self.bucket)
-        });
-        let whole = self.prefix.is_empty() || self.prefix.ends_with('/');
-        let parts = self.prefix.trim_end_matches('/').split('/');
-        let plain = self.prefix.is_empty() || parts.clone().all(|p| !matches!(p, "" | "." | ".."));
-        need(whole && plain, &|| {
-            format!(
-                "images.prefix: `{}` must be empty, or end with / as in \"variants/\"",
-                self.prefix
-            )
-        });
-        let url = &self.public_url;
-        let known = ["http://", "https://", "/"].iter().any(|start| url.starts_with(start));
-        need(url.is_empty() || (known && !url.contains(['?', '#', ' '])), &|| {
-            format!("images.public_url: `{url}` is not an address such as https://img.example.com")
-        });
         let sendable = self.cache_control.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
         need(sendable && !self.cache_control.is_empty(), &|| {
             "images.cache_control is empty, or holds what no header can".into()
@@ -148,6 +135,28 @@ impl Images {
                 }),
             }
         }
+        faults.extend(bucket_fault("images.bucket", &self.bucket));
+        faults.extend(prefix_fault("images.prefix", &self.prefix));
+        faults.extend(url_fault("images.public_url", &self.public_url));
         faults
     }
+}
+
+pub(super) fn bucket_fault(key: &str, bucket: &str) -> Option<String> {
+    let named = !bucket.is_empty() && !bucket.contains('/');
+    (!named).then(|| format!("{key}: `{bucket}` is not the name of a bucket"))
+}
+
+pub(super) fn prefix_fault(key: &str, prefix: &str) -> Option<String> {
+    let whole = prefix.is_empty() || prefix.ends_with('/');
+    let mut parts = prefix.trim_end_matches('/').split('/');
+    let plain = prefix.is_empty() || parts.all(|part| !matches!(part, "" | "." | ".."));
+    (!(whole && plain))
+        .then(|| format!("{key}: `{prefix}` must be empty, or end with / as in \"variants/\""))
+}
+
+pub(super) fn url_fault(key: &str, url: &str) -> Option<String> {
+    let known = ["http://", "https://", "/"].iter().any(|start| url.starts_with(start));
+    let fine = url.is_empty() || (known && !url.contains(['?', '#', ' ']));
+    (!fine).then(|| format!("{key}: `{url}` is not an address such as https://img.example.com"))
 }

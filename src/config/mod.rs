@@ -1,5 +1,6 @@
 //! Every knob. The defaults, with their explanations, are `config/default.toml`, compiled in.
 
+mod exports;
 mod faults;
 mod google;
 mod images;
@@ -20,6 +21,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use roadie_jobs::Backoff;
 use serde::Deserialize;
 
+pub use exports::Exports;
 pub use google::Google;
 pub use images::Images;
 pub use load::{ConfigError, Sources};
@@ -50,6 +52,8 @@ pub struct Config {
     pub photos: Photos,
     /// Variants of photos.
     pub images: Images,
+    /// Files that users have asked for.
+    pub exports: Exports,
     /// Users' photos at Google.
     pub google: Google,
     /// Keys for the tokens of users.

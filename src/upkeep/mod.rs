@@ -2,9 +2,11 @@
 //!
 //! - [`retention`]: what is kept of finished jobs;
 //! - [`schedules`]: what is to be done again and again;
+//! - [`exports`]: files that users have asked for, until their time is over;
 //! - [`canary`]: proves that jobs move.
 
 mod canary;
+mod exports;
 mod retention;
 pub(crate) mod schedules;
 
@@ -30,9 +32,10 @@ impl Upkeep {
     pub(crate) fn start(engine: &Arc<Engine>, recorder: PrometheusHandle) -> Self {
         let retention = engine.control.spawn(retention::keep(Arc::clone(engine)));
         let canary = engine.control.spawn(canary::keep(Arc::clone(engine)));
+        let exports = engine.control.spawn(exports::keep(Arc::clone(engine)));
         let schedules = engine.control.spawn(schedules::keep(Arc::clone(engine)));
         let samples = engine.control.spawn(metrics::keep(recorder));
-        Self { tasks: vec![retention, canary, schedules, samples] }
+        Self { tasks: vec![retention, canary, exports, schedules, samples] }
     }
 
     pub(crate) async fn stop(self, engine: &Engine) {

@@ -28,6 +28,7 @@ mod conformance;
 mod dashboard;
 mod dedup_photos;
 mod evaluate;
+mod exports;
 mod fair;
 mod health;
 mod http_auth;

@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 mod clock;
+mod exports;
 mod folders;
 pub mod google;
 mod objects;
@@ -18,6 +19,7 @@ mod world;
 use std::sync::Arc;
 
 pub use clock::Clock;
+pub use exports::ExportSettings;
 pub use folders::{Entry, FolderError, FolderWalk, Folders};
 pub use objects::{Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
 pub use pixel_pool::{MemoryUse, NeverFits, PixelPool, Reservation, Stop};
@@ -44,6 +46,8 @@ pub struct Effects {
     pub photos: PhotoLimits,
     /// How variants are made, and where they go.
     pub variants: Arc<VariantSettings>,
+    /// Where files go that users have asked for.
+    pub exports: Arc<ExportSettings>,
     /// Photos of users at Google.
     pub drive: google::GoogleDrive,
     /// Shows, places and venues.

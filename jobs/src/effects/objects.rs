@@ -3,7 +3,7 @@
 mod folder;
 mod s3;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +28,8 @@ pub struct Headers<'a> {
     pub content_type: &'a str,
     /// `Cache-Control`.
     pub cache_control: &'a str,
+    /// `Content-Disposition`, where a browser is to do something else than show it.
+    pub disposition: Option<&'a str>,
 }
 
 /// What became of an object that was to be put where none is.
@@ -217,6 +219,57 @@ impl Objects {
         match self {
             Self::S3(s3) => s3.put_new(bucket, key, bytes, headers).await,
             Self::Folder(folder) => folder.put_new(bucket, key, bytes).await,
+        }
+    }
+
+    /// Puts a file, in place of what may be there: all of it at once, or nothing. The folder keeps no headers.
+    ///
+    /// It is sent as it is read, in one request: S3 takes up to 5 GiB in one, and nothing half-sent is left
+    /// behind for somebody to clean away.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn put_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        file: &Path,
+        headers: Headers<'_>,
+    ) -> Result<(), ObjectError> {
+        match self {
+            Self::S3(s3) => s3.put_file(bucket, key, file, headers).await,
+            Self::Folder(folder) => folder.put_file(bucket, key, file).await,
+        }
+    }
+
+    /// Removes an object, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn remove(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
+        match self {
+            Self::S3(s3) => s3.remove(bucket, key).await,
+            Self::Folder(folder) => folder.remove(bucket, key).await,
+        }
+    }
+
+    /// A link to an object that the store itself lets in for so long (S3: at most a week); none: it serves
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn link(
+        &self,
+        bucket: &str,
+        key: &str,
+        lasts: Duration,
+    ) -> Result<Option<String>, ObjectError> {
+        match self {
+            Self::S3(s3) => s3.link(bucket, key, lasts).await.map(Some),
+            Self::Folder(_) => Ok(None),
         }
     }
 

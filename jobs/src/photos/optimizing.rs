@@ -181,8 +181,11 @@ impl<'a> Optimizing<'a> {
             url: settings.urls.plain(&key),
             key,
         };
-        let headers =
-            Headers { content_type: format.media_type(), cache_control: &settings.cache_control };
+        let headers = Headers {
+            content_type: format.media_type(),
+            cache_control: &settings.cache_control,
+            disposition: None,
+        };
         let put = objects.put_new(&settings.bucket, &variant.key, file.bytes.into(), headers);
         Ok((variant.clone(), put.await.map_err(store_error)?))
     }

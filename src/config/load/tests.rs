@@ -168,7 +168,7 @@ fn empty_variables_are_not_set() {
     assert_eq!(config.database.pool_size, 10);
     assert_eq!(
         config.queues.keys().collect::<Vec<_>>(),
-        ["concert-matching", "image-optimization", "photo-processing"]
+        ["concert-matching", "exports", "image-optimization", "photo-processing"]
     );
     // Of text, nothing is a value.
     assert_eq!(config.http.listen, None);
@@ -201,7 +201,7 @@ fn whoever_names_queues_names_them_all() {
     assert_eq!(names(&sources), "gigs");
     std::fs::write(&file, "[queues]\n").unwrap();
     let defaults = names(&Sources { file: Some(file), ..Sources::default() });
-    assert_eq!(defaults, "concert-matching image-optimization photo-processing");
+    assert_eq!(defaults, "concert-matching exports image-optimization photo-processing");
 }
 
 #[test]

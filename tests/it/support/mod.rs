@@ -9,6 +9,7 @@
 //! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`drive`], [`postgres`]: files, buckets, Google Drives, databases;
+//! - [`history`]: concerts of a user;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
 #[macro_use]
@@ -18,6 +19,7 @@ pub(crate) mod certificates;
 pub(crate) mod cluster;
 pub(crate) mod drive;
 pub(crate) mod fleet;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod operator;
 pub(crate) mod photos;

@@ -14,8 +14,8 @@ use crate::effects::catalogue::{
 };
 use crate::effects::web::{Ask, Fetch, Judge, Online, Reply, Services, Unanswered};
 use crate::effects::{
-    Clock, Effects, Folders, ImageUrls, Objects, PhotoLimits, PixelPool, Qualities, Target,
-    VariantSettings, World,
+    Clock, Effects, ExportSettings, Folders, ImageUrls, Objects, PhotoLimits, PixelPool, Qualities,
+    Target, VariantSettings, World,
 };
 use crate::pixels::Place;
 use crate::{JobContext, JobError};
@@ -229,6 +229,13 @@ impl Stage {
             urls: ImageUrls::new("", Vec::new()),
             link_lasts: Duration::from_mins(1),
         };
+        let exports = ExportSettings {
+            bucket: "exports".to_owned(),
+            prefix: String::new(),
+            keep: Duration::from_mins(1),
+            link_lasts: Duration::from_mins(1),
+            urls: None,
+        };
         let effects = Effects {
             drive: crate::effects::google::GoogleDrive::default(),
             world: World::new(catalogue.clone(), Some(Online::new(&fetch, &services))),
@@ -239,6 +246,7 @@ impl Stage {
             clock: Clock::Fixed(NOW),
             photos: PhotoLimits { max_pixels: 1, read_ahead: 1, verify_files: false },
             variants: Arc::new(variants),
+            exports: Arc::new(exports),
         };
         Self { effects, desk: Arc::default(), world, _folder: folder }
     }

@@ -154,15 +154,17 @@ impl Catalogue {
         .await
     }
 
-    /// Notes that the file of an export has gone.
+    /// Notes that the file of an export has gone, unless it was made anew since `export` was read.
     ///
     /// # Errors
     /// [`CatalogueError::Write`].
     pub async fn export_removed(&self, export: &Export) -> Result<(), CatalogueError> {
-        let sql = "UPDATE exports SET state = 'removed' WHERE user_id = $1 AND export_id = $2";
+        let sql = "UPDATE exports SET state = 'removed' WHERE user_id = $1 AND export_id = $2 \
+                   AND expires_at = $3";
         self.timed("export_removed", async {
             let query = sqlx::query(sql).bind(export.user_id).bind(&export.export_id);
-            query.execute(&self.primary).await.map_err(written(TABLE))?;
+            let query = query.bind(export.expires_at).execute(&self.primary);
+            query.await.map_err(written(TABLE))?;
             Ok(())
         })
         .await

@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
+use tempfile::NamedTempFile;
 
 use super::{ObjectError, ObjectInfo, Put};
 
@@ -99,12 +100,32 @@ impl Folder {
         let path = inside(&self.bucket(bucket)?, key)?;
         let bucket = bucket.to_owned();
         blocking("write", &bucket.clone(), move || {
-            write_new(&path, &bytes).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                    ObjectError::Denied { bucket, source: error.into() }
-                }
-                _ => passing("write", &bucket, error),
-            })
+            write_new(&path, &bytes).map_err(|error| unwritten(bucket, error))
+        })
+        .await
+    }
+
+    pub(super) async fn put_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        file: &Path,
+    ) -> Result<(), ObjectError> {
+        let path = inside(&self.bucket(bucket)?, key)?;
+        let (bucket, file) = (bucket.to_owned(), file.to_owned());
+        blocking("write", &bucket.clone(), move || {
+            copy(&file, &path).map_err(|error| unwritten(bucket, error))
+        })
+        .await
+    }
+
+    /// Folders that are empty then stay: somebody may be about to write into them.
+    pub(super) async fn remove(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
+        let path = inside(&self.bucket(bucket)?, key)?;
+        let bucket = bucket.to_owned();
+        blocking("remove", &bucket.clone(), move || match fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| unwritten(bucket, error)),
         })
         .await
     }
@@ -122,6 +143,27 @@ fn inside(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
     if key.is_empty() || !normal { Err(name(key)) } else { Ok(folder.join(relative)) }
 }
 
+/// Copies a file beside its place and moves it there, in place of what may be there.
+fn copy(file: &Path, path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut copy = unfinished(folder)?;
+    io::copy(&mut fs::File::open(file)?, &mut copy)?;
+    finish(&copy)?;
+    copy.persist(path).map_err(|error| error.error)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
+}
+
+fn finish(file: &NamedTempFile) -> io::Result<()> {
+    // Who serves them may be another user.
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()
+}
+
 /// Writes a file beside its place and moves it there, so that nobody ever sees a part of it.
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
     let folder = path.parent().unwrap_or(Path::new("/"));
@@ -129,11 +171,9 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
         return Ok(Put::Existed);
     }
     fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)?;
+    let mut file = unfinished(folder)?;
     file.write_all(bytes)?;
-    // Who serves them may be another user.
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()?;
+    finish(&file)?;
     match file.persist_noclobber(path) {
         Ok(_) => {
             fs::File::open(folder)?.sync_all()?;
@@ -146,6 +186,15 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
 
 fn name(name: &str) -> ObjectError {
     ObjectError::Name { name: name.to_owned() }
+}
+
+fn unwritten(bucket: String, error: io::Error) -> ObjectError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            ObjectError::Denied { bucket, source: error.into() }
+        }
+        _ => passing("write", &bucket, error),
+    }
 }
 
 fn unread(bucket: String, key: String, error: io::Error) -> ObjectError {

@@ -3,6 +3,7 @@
 mod answers;
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::{ByteStream, ByteStreamError, DateTime};
 use aws_sdk_s3::types::Object;
 use aws_smithy_http_client::tls::Provider;
@@ -22,6 +24,10 @@ use super::{Headers, ObjectError, ObjectInfo, Put};
 
 /// Attempts for one request, inside one job attempt.
 const ATTEMPTS: u32 = 3;
+/// Bytes a second that a large file may take at worst, beside the time of any request.
+const SLOWEST: u64 = 256 * 1024;
+/// A signature lasts no longer (AWS Signature Version 4, query parameters).
+const LONGEST_LINK: Duration = Duration::from_hours(7 * 24);
 
 /// How to reach a store.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ impl std::fmt::Debug for S3Settings {
 pub struct S3 {
     client: Client,
     endpoint: String,
+    /// Of one request.
+    timeout: Duration,
     /// The store has refused a condition, and will refuse the next one.
     unconditional: Arc<AtomicBool>,
 }
@@ -91,6 +99,7 @@ impl S3 {
         Ok(Self {
             client: Client::from_conf(config),
             endpoint: settings.endpoint.clone(),
+            timeout,
             unconditional: Arc::default(),
         })
     }
@@ -177,6 +186,59 @@ impl S3 {
                 put().send().await.map(|_| Put::Written).map_err(failed)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn put_file(
+        &self,
+        bucket: &str,
+        key: &str,
+        file: &Path,
+        headers: Headers<'_>,
+    ) -> Result<(), ObjectError> {
+        let unread = |source: anyhow::Error| ObjectError::Passing {
+            step: "write",
+            bucket: bucket.to_owned(),
+            source,
+        };
+        let body = ByteStream::from_path(file).await.map_err(|error| unread(error.into()))?;
+        let bytes = body.size_hint().0;
+        let patience = self.timeout + Duration::from_secs(bytes / SLOWEST);
+        let timeout = TimeoutConfig::builder().operation_attempt_timeout(patience).build();
+        let put = self.client.put_object().bucket(bucket).key(key);
+        let put = put.content_type(headers.content_type).cache_control(headers.cache_control);
+        let put = put.set_content_disposition(headers.disposition.map(str::to_owned)).body(body);
+        let config = aws_sdk_s3::config::Builder::new().timeout_config(timeout);
+        let put = put.customize().config_override(config).send().await;
+        put.map(drop).map_err(|error| classify("write", bucket, None, &error))
+    }
+
+    pub(super) async fn remove(&self, bucket: &str, key: &str) -> Result<(), ObjectError> {
+        let removed = self.client.delete_object().bucket(bucket).key(key).send().await;
+        match removed.map_err(|error| classify("remove", bucket, Some(key), &error)) {
+            // Some stores mind that it has gone.
+            Err(ObjectError::NoObject { .. }) => Ok(()),
+            removed => removed.map(drop),
+        }
+    }
+
+    pub(super) async fn link(
+        &self,
+        bucket: &str,
+        key: &str,
+        lasts: Duration,
+    ) -> Result<String, ObjectError> {
+        let refused = |source: anyhow::Error| ObjectError::Passing {
+            step: "link",
+            bucket: bucket.to_owned(),
+            source,
+        };
+        let lasts = lasts.clamp(Duration::from_secs(1), LONGEST_LINK);
+        let config = PresigningConfig::expires_in(lasts).map_err(|error| refused(error.into()))?;
+        let asked = self.client.get_object().bucket(bucket).key(key).presigned(config).await;
+        match asked {
+            Ok(signed) => Ok(signed.uri().to_owned()),
+            Err(error) => Err(classify("link", bucket, Some(key), &error)),
         }
     }
 

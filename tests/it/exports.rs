@@ -1,0 +1,200 @@
+//! All concerts of a user become a file that others read as it is meant, for some days.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::support::history::{HOSTILE, concerts};
+use super::support::process::run;
+use super::support::s3::S3Server;
+use super::support::stage::{Stage, user};
+use super::support::worker::Worker;
+use super::support::{Missing, eventually};
+
+const QUEUE: &str = "exports";
+const NIGHTS: u32 = 300;
+
+fn serving(stage: Stage) -> Stage {
+    stage.set("queues.exports.slots", 2)
+}
+
+/// The file of an export, and what its job has answered.
+async fn exported(stage: &Stage, payload: Value) -> (Value, Vec<u8>) {
+    let id = stage.add(QUEUE, "export-history", payload).await;
+    let answer = stage.returned(QUEUE, &id).await;
+    let file = std::fs::read(file(stage, &answer)).unwrap();
+    assert_eq!(answer["bytes"], file.len());
+    (answer, file)
+}
+
+/// Where the embedded store has it.
+fn file(stage: &Stage, answer: &Value) -> PathBuf {
+    let [bucket, key] = ["bucket", "key"].map(|name| answer[name].as_str().unwrap());
+    stage.config().data.dir.join("objects").join(bucket).join(key)
+}
+
+on_both_databases!(all_concerts_are_in_every_format);
+
+async fn all_concerts_are_in_every_format(stage: Stage) {
+    let stage = serving(stage);
+    let user = user();
+    concerts(&stage, user, NIGHTS).await;
+    let worker = Worker::start(&stage).await;
+    let ask = |id: &str, format: &str| json!({ "exportId": id, "userId": user, "format": format });
+    let (answer, json) = exported(&stage, ask("e-json", "json")).await;
+    let all = u64::from(NIGHTS) + HOSTILE.len() as u64;
+    assert_eq!(answer["rows"], all + u64::from(NIGHTS), "{answer}");
+    assert_eq!(answer["key"], format!("exports/{user}/e-json.json"));
+    // The folder serves nobody.
+    assert_eq!((&answer["url"], &answer["urlExpiresAt"]), (&Value::Null, &Value::Null));
+    let told: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(told["totals"]["nights"], all);
+    let nights = told["nights"].as_array().unwrap();
+    assert!(nights.is_sorted_by_key(|night| night["date"].as_str().unwrap()));
+    for (night, name) in nights[NIGHTS as usize..].iter().zip(HOSTILE) {
+        assert_eq!(night["venue"], name);
+        assert_eq!(night["shows"][0]["sets"][0]["songs"][0], name);
+        assert_eq!(night["link"], "confirmed");
+    }
+    assert_eq!(nights[0]["shows"][0]["artist"], "Artist 1");
+    assert_eq!(nights[0]["shows"][1]["artist"], "Opener 1");
+    assert_eq!(nights[0]["link"], "automatic");
+    let (_, csv) = exported(&stage, ask("e-csv", "csv")).await;
+    let text = String::from_utf8(csv.clone()).unwrap();
+    for what in [&json, &csv] {
+        let text = String::from_utf8_lossy(what);
+        assert!(!text.contains("12.34") && !text.contains("98.76"), "coordinates");
+    }
+    assert!(text.contains("\"'=LOVE\"") && !text.contains("\"=") && !text.contains("\"@"));
+
+    // Equal input, equal bytes; and an export that is there is not made again.
+    let (_, again) = exported(&stage, ask("e-csv-2", "csv")).await;
+    assert_eq!(again, csv);
+    let path = file(&stage, &answer);
+    let made = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let (repeated, _) = exported(&stage, ask("e-json", "json")).await;
+    assert_eq!(repeated["sha256"], answer["sha256"]);
+    assert_eq!(std::fs::metadata(&path).unwrap().modified().unwrap(), made);
+    std::fs::remove_file(&path).unwrap();
+    let (_, restored) = exported(&stage, ask("e-json", "json")).await;
+    assert_eq!(restored, json);
+
+    // In another format it would be another file.
+    let id = stage.add(QUEUE, "export-history", ask("e-json", "csv")).await;
+    let job = stage.failed(QUEUE, &id).await;
+    assert!(job.failed_reason().contains("asked for as json before"), "{}", job.failed_reason());
+
+    // Nobody else's are in it.
+    let ask = json!({ "exportId": "e-json", "userId": user + 1_000_000, "format": "json" });
+    let (answer, _) = exported(&stage, ask).await;
+    assert_eq!(answer["rows"], 0);
+    worker.stop().await;
+}
+
+/// Another reader than ours.
+fn python(script: &str, file: &Path) -> Result<Value, Missing> {
+    let output = Command::new("python3").arg("-c").arg(script).arg(file).output();
+    let output = output.map_err(|error| Missing {
+        what: "Python",
+        why: format!("python3 cannot be run: {error}"),
+    })?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+const READ_CSV: &str = "
+import csv, json, sys
+with open(sys.argv[1], newline='', encoding='utf-8-sig') as file:
+    json.dump(list(csv.DictReader(file, strict=True)), sys.stdout)
+";
+
+#[tokio::test]
+async fn pythons_csv_reads_what_json_says() {
+    let stage = serving(need!(Stage::new()));
+    let user = user();
+    concerts(&stage, user, NIGHTS).await;
+    let worker = Worker::start(&stage).await;
+    let ask = |format: &str| json!({ "exportId": format!("e-{format}"), "userId": user, "format": format, "bom": true });
+    let (answer, csv) = exported(&stage, ask("csv")).await;
+    assert!(csv.starts_with(b"\xef\xbb\xbf"));
+    let rows = need!(python(READ_CSV, &file(&stage, &answer)));
+    let rows = rows.as_array().unwrap();
+    let (_, told) = exported(&stage, ask("json")).await;
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    let mut row = rows.iter();
+    for night in told["nights"].as_array().unwrap() {
+        for show in night["shows"].as_array().unwrap() {
+            let row = row.next().unwrap();
+            assert_eq!(row["date"], night["date"]);
+            for (cell, told) in [
+                ("artist", &show["artist"]),
+                ("venue", &night["venue"]),
+                ("city", &night["city"]),
+                ("source", &show["setlist"]),
+            ] {
+                let plain = told.as_str().unwrap().replace(|c: char| c.is_control(), " ");
+                let cell = row[cell].as_str().unwrap();
+                assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), plain);
+            }
+            assert_eq!(row["songs"].as_str().unwrap(), show["songs"].to_string());
+        }
+    }
+    assert_eq!(row.next(), None);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_lets_in_for_a_while_and_upkeep_removes_the_file() {
+    let stage = serving(need!(Stage::new()));
+    let server = S3Server::start(&stage).await;
+    server.bucket("exports");
+    let stage = server.on(stage);
+    let user = user();
+    concerts(&stage, user, 10).await;
+    let worker = Worker::start(&stage).await;
+    let ask = json!({ "exportId": "e-1", "userId": user, "format": "csv" });
+    let id = stage.add(QUEUE, "export-history", ask.clone()).await;
+    let answer = stage.returned(QUEUE, &id).await;
+    let key = answer["key"].as_str().unwrap();
+    let head = server.client().head_object().bucket("exports").key(key).send().await.unwrap();
+    assert_eq!(head.cache_control(), Some("private, no-store"));
+    assert_eq!(
+        head.content_disposition(),
+        Some("attachment; filename=\"concert-history-e-1.csv\"")
+    );
+    assert!(head.content_type().unwrap().starts_with("text/csv"));
+    let url = answer["url"].as_str().unwrap();
+    assert!(url.contains("X-Amz-Expires=3600&") && url.contains("X-Amz-Signature="), "{url}");
+    let (expires, removed) = (&answer["urlExpiresAt"], &answer["expiresAt"]);
+    assert!(expires.as_i64().unwrap() < removed.as_i64().unwrap());
+    let catalogue = stage.catalogue().await;
+    let known = catalogue.exports(user).await.unwrap();
+    assert_eq!((known.len(), known[0].expires_at), (1, removed.as_i64().unwrap()));
+    worker.drain().await;
+
+    // A process whose clock cannot be moved keeps files for a shorter time instead.
+    let shorter = stage.set("exports.keep", "1ms").set("exports.every", "20ms");
+    let worker = Worker::start(&shorter).await;
+    let ask = json!({ "exportId": "e-2", "userId": user, "format": "json" });
+    shorter.add(QUEUE, "export-history", ask.clone()).await;
+    eventually("the file is removed", async || {
+        let known = catalogue.exports(user).await.unwrap();
+        let brief = known.iter().find(|export| export.export_id == "e-2").map(|e| e.state);
+        let object = server.bucket("exports").join(format!("exports/{user}/e-2.json"));
+        match brief {
+            Some(roadie_jobs::effects::catalogue::ExportState::Removed) if !object.exists() => {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(server.bucket("exports").join(key).exists(), "the other one has its time");
+    let id = shorter.add(QUEUE, "export-history", ask).await;
+    let reason = shorter.failed(QUEUE, &id).await;
+    assert!(reason.failed_reason().contains("needs a new exportId"), "{}", reason.failed_reason());
+    worker.stop().await;
+    let checked = run(&shorter, &["check"]).await;
+    assert!(checked.out.contains("bucket exports, keys exports/…"), "{}", checked.out);
+}
