@@ -1,24 +1,26 @@
 //! The loop that all scans share: page, read, record, checkpoint, report.
 //!
-//! A page is recorded in one transaction, then the checkpoint moves on. A crash between the two
-//! repeats at most one page, whose files are then known and skipped.
+//! A page is recorded in one transaction, then the checkpoint moves on; meanwhile the next one is read
+//! (`ahead`). A crash between the two repeats at most one page, whose files are then known and skipped.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod ahead;
+
 use std::time::Duration;
 
 use anyhow::anyhow;
-use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use self::ahead::Read;
 
 use super::catalogue_error;
 use super::dedup_photos::DedupPhotos;
-use super::listing::{Cursor, Item, Source};
+use super::listing::{Cursor, Source};
 use super::progress::ScanProgress;
-use super::reading;
 use super::scan_result::{Counts, ScanResult};
 use crate::concerts;
 use crate::context::{FollowUp, JobContext};
-use crate::effects::catalogue::MatchTally;
+use crate::effects::catalogue::{MatchTally, ScannedFile};
 use crate::job::{Decision, Job as _, JobError};
 use crate::metric;
 
@@ -201,10 +203,9 @@ impl<'a> Scan<'a> {
         checkpoint: Option<Checkpoint>,
         progress: &mut ScanProgress,
     ) -> Result<Checkpoint, JobError> {
-        let effects = self.cx.effects();
         let first = self.source.first();
         let counted = |state: &Checkpoint| state.cursor.is_some() || first.is_none();
-        let mut state = match checkpoint {
+        let state = match checkpoint {
             Some(mut state) if counted(&state) => {
                 tracing::info!(
                     dealt_with = state.counts.processed,
@@ -238,15 +239,13 @@ impl<'a> Scan<'a> {
         progress.started_at = state.started_at;
         progress.total_photos = state.total;
         "reading photos".clone_into(&mut progress.current_status);
-        let mut pages = self.source.pages(&effects.objects, state.cursor.clone(), self.batch);
         self.show(progress, &state.counts);
-        while let Some(page) = pages.next().await? {
-            self.cx.safe_point()?;
-            let counts = self.page(page.items, state.counts, progress).await?;
-            state = Checkpoint { counts, cursor: Some(page.cursor), ..state };
-            self.cx.checkpoint(&state).await?;
-            self.show(progress, &state.counts);
-        }
+        let (told, reads) = mpsc::channel(self.at_once());
+        let (state, ()) = tokio::join!(
+            self.record_all(reads, state.clone(), progress),
+            self.read_ahead(state.cursor.clone(), told),
+        );
+        let state = state?;
         if self.fingerprint {
             self.cx.enqueue(self.dedup()).await?;
         }
@@ -309,78 +308,61 @@ impl<'a> Scan<'a> {
         count.await
     }
 
-    /// Reads and records one page; answers the new counts.
-    async fn page(
+    /// Records what is read, page by page, each with where to go on.
+    async fn record_all(
         &self,
-        items: Vec<Item>,
-        mut counts: Counts,
+        mut reads: mpsc::Receiver<Read>,
+        mut state: Checkpoint,
         progress: &mut ScanProgress,
-    ) -> Result<Counts, JobError> {
-        let effects = self.cx.effects();
-        let provider = self.source.provider();
-        let ids: Vec<String> = items.iter().map(|item| item.file_id.clone()).collect();
-        let known =
-            effects.catalogue.known_revisions(self.user_id, provider, &ids, self.fingerprint);
-        let known = known.await;
-        let known = known.map_err(catalogue_error)?;
-        let all = items.len();
-        let changed: Vec<Item> = items
-            .into_iter()
-            .filter(|item| known.get(&item.file_id) != Some(&item.revision))
-            .collect();
-        let unchanged = (all - changed.len()) as u64;
-        counts.skipped += unchanged;
-        metrics::counter!(metric::PHOTOS_SCANNED, "result" => "unchanged").increment(unchanged);
-        // When one cannot be read now, those that are under way are waited for: they are not read again.
-        let stopped = AtomicBool::new(false);
-        let read = async |item| {
-            if stopped.load(Ordering::Relaxed) {
-                return None;
-            }
-            let read = reading::read(item, effects, self.fingerprint).await;
-            stopped.fetch_or(read.is_err(), Ordering::Relaxed);
-            Some(read)
-        };
-        let mut reads = futures::stream::iter(changed).map(read).buffered(self.at_once());
-        let (mut files, mut failure) = (Vec::with_capacity(all), None);
-        while let Some(read) = reads.next().await {
-            let file = match read {
-                Some(Ok(file)) => file,
-                Some(Err(error)) => {
-                    failure.get_or_insert(error);
-                    continue;
+    ) -> Result<Checkpoint, JobError> {
+        let (mut files, mut counts, mut failure) = (Vec::new(), state.counts, None);
+        while let Some(read) = reads.recv().await {
+            match read {
+                Read::File(file) => {
+                    let result = counts.add(&file);
+                    metrics::counter!(metric::PHOTOS_SCANNED, "result" => result).increment(1);
+                    if !self.is_private() {
+                        progress.current_file_name.clone_from(&file.name);
+                        self.show(progress, &counts);
+                    }
+                    files.push(*file);
                 }
-                None => continue,
-            };
-            let result = counts.add(&file);
-            metrics::counter!(metric::PHOTOS_SCANNED, "result" => result).increment(1);
-            if !self.is_private() {
-                progress.current_file_name.clone_from(&file.name);
-                self.show(progress, &counts);
+                // Files that were under way are kept, so that they are not read again; but the next
+                // attempt has to come by here.
+                Read::Failed(error) => failure = failure.or(Some(error)),
+                Read::Page { .. } if failure.is_some() => {}
+                Read::Page { unchanged, cursor } => {
+                    counts.skipped += unchanged;
+                    metrics::counter!(metric::PHOTOS_SCANNED, "result" => "unchanged")
+                        .increment(unchanged);
+                    self.record(std::mem::take(&mut files)).await?;
+                    state = Checkpoint { counts, cursor: Some(cursor), ..state };
+                    self.cx.checkpoint(&state).await?;
+                    self.show(progress, &state.counts);
+                    self.cx.safe_point()?;
+                }
             }
-            files.push(file);
         }
-        if !files.is_empty() {
-            let now = effects.clock.now_ms();
-            let job = &self.cx.info().id;
-            let recorded = effects.catalogue.record_page(self.user_id, provider, &files, job, now);
-            recorded.await.map_err(catalogue_error)?;
+        self.record(files).await?;
+        failure.map_or(Ok(state), Err)
+    }
+
+    async fn record(&self, files: Vec<ScannedFile>) -> Result<(), JobError> {
+        if files.is_empty() {
+            return Ok(());
         }
-        failure.map_or(Ok(counts), Err)
+        let effects = self.cx.effects();
+        let (provider, now) = (self.source.provider(), effects.clock.now_ms());
+        let job = &self.cx.info().id;
+        let recorded = effects.catalogue.record_page(self.user_id, provider, &files, job, now);
+        recorded.await.map_err(catalogue_error)?;
+        Ok(())
     }
 
     /// Names of files in somebody's Drive are in the catalogue only; and what is counted there is shown
     /// when it is sure to stay so, page by page.
     fn is_private(&self) -> bool {
         matches!(self.source, Source::Drive(_))
-    }
-
-    /// Files read at once: local ones are bound by the cores, objects by the way to the store.
-    fn at_once(&self) -> usize {
-        match self.source {
-            Source::Folder(_) => std::thread::available_parallelism().map_or(1, usize::from),
-            Source::Bucket { .. } | Source::Drive(_) => self.cx.effects().photos.read_ahead,
-        }
     }
 
     fn show(&self, progress: &mut ScanProgress, counts: &Counts) {
