@@ -18,6 +18,8 @@ pub struct Google {
     pub drive: String,
     /// Where refresh tokens are exchanged.
     pub token_url: String,
+    /// What the addresses of thumbnails begin with.
+    pub thumbnails: String,
 }
 
 impl Google {
@@ -26,6 +28,8 @@ impl Google {
         (!self.client_id.is_empty()).then(|| GoogleSettings {
             drive: self.drive.trim_end_matches('/').to_owned(),
             token_url: self.token_url.clone(),
+            // A whole host, not the beginning of one.
+            thumbnails: format!("{}/", self.thumbnails.trim_end_matches('/')),
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.reveal().to_owned(),
         })

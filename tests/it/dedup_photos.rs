@@ -1,12 +1,16 @@
 //! Copies of a photo are found, whatever was done to them, and proposed; nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
 
-use image::RgbImage;
+use bytes::Bytes;
 use image::imageops::{self, FilterType};
+use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage};
+use roadie::stand_in::drive::{DriveFault, DriveStandIn, DriveWorld, NewFile};
 use roadie_jobs::effects::catalogue::{Catalogue, DuplicateGroup, Likeness};
 use serde_json::{Value, json};
 
+use super::support::drive::{connect, on};
 use super::support::photos::{PHONE, Shot};
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
@@ -43,11 +47,11 @@ fn picture(seed: u32) -> RgbImage {
 fn copies(photo: &RgbImage) -> Vec<(&'static str, Vec<u8>)> {
     let (plain, camera) = (Shot::default(), Shot { orientation: None, ..PHONE });
     let turned = Shot { orientation: Some(8), ..Shot::default() };
-    let grey = image::DynamicImage::ImageRgb8(photo.clone()).grayscale().to_rgb8();
+    let grey = DynamicImage::ImageRgb8(photo.clone()).grayscale().to_rgb8();
     let smaller = imageops::resize(photo, 240, 180, FilterType::Triangle);
     let cropped = imageops::crop_imm(photo, 9, 7, 462, 346).to_image();
     let mut png = Vec::new();
-    smaller.write_to(&mut std::io::Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
+    smaller.write_to(&mut Cursor::new(&mut png), image::ImageFormat::Png).unwrap();
     vec![
         ("original.jpg", camera.of(photo, 92)),
         ("again.jpg", camera.of(photo, 92)),
@@ -96,13 +100,15 @@ fn names(group: &DuplicateGroup) -> BTreeSet<String> {
     group.members.keys().map(|key| tail(&key.file_id)).collect()
 }
 
-fn assert_motifs(groups: &[DuplicateGroup]) {
-    let found: BTreeSet<_> = groups.iter().map(names).collect();
+/// What belongs together.
+fn motifs() -> BTreeSet<BTreeSet<String>> {
     let all = library();
     let of = |motif: u32| all.keys().filter(move |name| name.starts_with(&format!("{motif}/")));
-    let expected: BTreeSet<BTreeSet<String>> =
-        (0..3).map(|motif| of(motif).cloned().collect()).collect();
-    assert_eq!(found, expected);
+    (0..3).map(|motif| of(motif).cloned().collect()).collect()
+}
+
+fn assert_motifs(groups: &[DuplicateGroup]) {
+    assert_eq!(groups.iter().map(names).collect::<BTreeSet<_>>(), motifs());
     for group in groups {
         assert_eq!(group.likeness, Likeness::Near);
         // Of two with the same bytes the first by name, because they alone tell time and place.
@@ -182,5 +188,66 @@ async fn copies_in_a_bucket_are_proposed_and_each_object_is_read_once() {
     }
     assert_eq!(reads.len(), library().len());
     assert!(reads.values().all(|reads| *reads == 1), "{reads:?}");
+    worker.stop().await;
+}
+
+/// As Drive makes it: upright, and no longer than so.
+fn thumbnail(file: &[u8]) -> Option<Bytes> {
+    let reader = ImageReader::new(Cursor::new(file)).with_guessed_format().ok()?;
+    let mut decoder = reader.into_decoder().ok()?;
+    let orientation = decoder.orientation().ok()?;
+    let mut picture = DynamicImage::from_decoder(decoder).ok()?;
+    picture.apply_orientation(orientation);
+    let small = picture.resize(512, 512, FilterType::Triangle).to_rgb8();
+    Some(Shot::default().of(&small, 75).into())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn copies_in_a_drive_are_proposed_from_their_thumbnails() {
+    let stage = need!(Stage::new());
+    let drive = DriveStandIn::start().await.unwrap();
+    let stage = on(&drive, stage);
+    let catalogue = stage.catalogue().await;
+    let user = user();
+    connect(&drive, &catalogue, user).await;
+    let root = DriveWorld::root(user);
+    let pictures = drive.world(|world| {
+        let made = library().into_iter().map(|(name, content)| {
+            let mime = if name.contains("format") { "image/png" } else { "image/jpeg" };
+            let thumbnail = thumbnail(&content).filter(|_| name != "broken/cut.jpg");
+            let file = NewFile::of(&name, &root, mime, content);
+            world.make(NewFile { thumbnail: thumbnail.clone(), ..file });
+            u64::from(thumbnail.is_some())
+        });
+        made.sum::<u64>()
+    });
+    let worker = Worker::start(&stage).await;
+    // Known from a scan that did not look at them.
+    let plain = json!({ "userId": user, "batchSize": 10 });
+    let id = stage.add(PHOTOS, "scan-drive", plain).await;
+    assert_eq!(stage.returned(PHOTOS, &id).await["catalogued"], 35);
+    assert_eq!(drive.calls().get("thumbnail"), None);
+    let media = drive.calls()["media"];
+
+    drive.break_next("thumbnail", DriveFault::Broken);
+    let payload = json!({ "userId": user, "batchSize": 10, "fingerprint": true });
+    let result = scan(&stage, user, "scan-drive", payload.clone()).await;
+    assert_eq!((&result["compared"], &result["made"]["count"]), (&json!(35), &json!(3)));
+    assert_eq!(drive.calls()["thumbnail"], pictures + 1);
+    assert!(drive.calls()["media"] < 2 * media + 2, "heads once more, and nothing else");
+    let photos = catalogue.photos(user, None, 100).await.unwrap();
+    let name_of: BTreeMap<_, _> =
+        photos.iter().map(|photo| (&photo.key.file_id, &photo.name)).collect();
+    let mut found = BTreeSet::new();
+    for group in groups(&catalogue, user).await {
+        assert_eq!(group.likeness, Likeness::Near);
+        found.insert(group.members.keys().map(|key| name_of[&key.file_id].clone()).collect());
+    }
+    assert_eq!(found, motifs());
+
+    // They have fingerprints now.
+    let result = scan(&stage, user, "scan-drive", payload).await;
+    assert_eq!((&result["compared"], &result["changed"]["count"]), (&json!(0), &json!(0)));
+    assert_eq!(drive.calls()["thumbnail"], pictures + 1);
     worker.stop().await;
 }

@@ -1,6 +1,8 @@
 //! Whatever goes wrong with Google Drive or with the worker: the catalogue is what the Drive is.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::AsyncCommands as _;
@@ -17,8 +19,12 @@ use super::support::within;
 const SCANS: &str = "photo-processing";
 /// On two cores that others need as well.
 const LONG: Duration = Duration::from_mins(4);
+/// Between two looks at the progress.
+const LOOK: Duration = Duration::from_millis(20);
+/// A worker needs no more for a scan, however large the Drive.
+const MEMORY: u64 = 192 << 20;
 
-const FAULTS: [DriveFault; 14] = [
+const FAULTS: [DriveFault; 15] = [
     DriveFault::Unauthorized,
     DriveFault::Forbidden("userRateLimitExceeded"),
     DriveFault::Broken,
@@ -33,6 +39,7 @@ const FAULTS: [DriveFault; 14] = [
     DriveFault::Forbidden("domainPolicy"),
     DriveFault::Forbidden("cannotDownloadFile"),
     DriveFault::TooMany(None),
+    DriveFault::Forbidden("dailyLimitExceeded"),
 ];
 
 /// What is to be found, and the questions that cannot be done without.
@@ -91,8 +98,9 @@ fn make(world: &mut DriveWorld, user: i64, friend: i64, photos: usize) -> Made {
     Made { truth, least: pages + 1 + drives + SHARED + fetches }
 }
 
-/// Stops a worker five times, wherever it is.
-async fn kill_five_times(stage: &Stage, catalogue: &Catalogue, user: i64, all: usize) {
+/// Stops a worker five times, wherever it is; answers what the five have logged.
+async fn kill_five_times(stage: &Stage, catalogue: &Catalogue, user: i64, all: usize) -> String {
+    let mut logs = String::new();
     for time in 1..=5 {
         let process = Process::serving(stage).await;
         let enough = all * time / 7;
@@ -103,8 +111,40 @@ async fn kill_five_times(stage: &Stage, catalogue: &Catalogue, user: i64, all: u
             }
         });
         reached.await;
-        process.kill().await;
+        logs.push_str(&process.kill().await);
     }
+    logs
+}
+
+/// Looks at the progress of a user's scan again and again; answers what went backwards, and how often it
+/// looked, once it is told to stop.
+async fn watch(
+    mut link: impl redis::AsyncCommands,
+    user: i64,
+    stop: Arc<AtomicBool>,
+) -> (Vec<String>, usize) {
+    let (mut backwards, mut looks, mut last) = (Vec::new(), 0, 0);
+    while !stop.load(Ordering::Relaxed) {
+        let text: Option<String> = link.get(format!("scan:progress:{user}")).await.unwrap();
+        if let Some(text) = text {
+            let told: Value = serde_json::from_str(&text).unwrap();
+            let number = |field: &str| told[field].as_u64().unwrap();
+            let now = number("processed") + number("skipped");
+            if now < last || now != number("currentPhoto") || now > number("totalPhotos") {
+                backwards.push(format!("{last} before {text}"));
+            }
+            (last, looks) = (now, looks + 1);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    (backwards, looks)
+}
+
+/// The most memory that a process has had, in bytes.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1_024
 }
 
 /// Everything that Redis keeps under a stage's prefix, and of its user's progress.
@@ -165,7 +205,12 @@ async fn twenty_thousand_photos_with_a_fault_on_every_fiftieth_call_and_five_kil
 
     let payload = json!({ "userId": user, "batchSize": 100, "timestamp": 1_763_636_043_000_u64 });
     let id = stage.add(SCANS, "scan-drive", payload.clone()).await;
-    kill_five_times(&stage, &catalogue, user, PHOTOS).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let watched = tokio::spawn({
+        let (link, stop) = (stage.queues().await.redis(), Arc::clone(&stop));
+        watch(link, user, stop)
+    });
+    let logs = kill_five_times(&stage, &catalogue, user, PHOTOS).await;
     let process = Process::serving(&stage).await;
     let queues = stage.queues().await;
     let result: Value =
@@ -182,7 +227,16 @@ async fn twenty_thousand_photos_with_a_fault_on_every_fiftieth_call_and_five_kil
     assert_eq!(catalogue.photo_outcomes(user, None, 9).await.unwrap(), []);
 
     let asked = drive.asked();
-    println!("{asked} questions, {least} at least; {:?}", drive.calls());
+    stop.store(true, Ordering::Relaxed);
+    let (backwards, looks) = watched.await.unwrap();
+    assert_eq!((backwards, looks > 20), (Vec::new(), true), "{looks} looks at the progress");
+    let memory = peak(process.pid());
+    println!(
+        "{asked} questions, {least} at least, {} MB at most; {:?}",
+        memory >> 20,
+        drive.calls()
+    );
+    assert!(memory < MEMORY, "{memory} bytes");
     // A page of each kill, and the questions that met a fault.
     assert!(
         asked * 100 <= least * 110 + 5 * 100 * 16,
@@ -191,6 +245,7 @@ async fn twenty_thousand_photos_with_a_fault_on_every_fiftieth_call_and_five_kil
     );
 
     let mut seen = all_of_redis(&stage, user).await;
+    seen.push_str(&logs);
     seen.push_str(&process.log());
     seen.push_str(&http::get(process.http(), "/metrics").await.1);
     assert_eq!(is_private(&seen, &truth), Vec::<String>::new());

@@ -19,7 +19,7 @@ use super::OptimizePhoto;
 use super::listing::{Cursor, Item, Page, Place};
 use crate::context::{FollowUp, JobContext};
 use crate::effects::catalogue::{
-    Catalogue, DriveScope, ListedPhoto, StarredPhoto, catalogue_error,
+    Catalogue, DriveScope, Due, ListedPhoto, StarredPhoto, catalogue_error,
 };
 use crate::effects::google::Drive;
 use crate::job::{Job as _, JobError};
@@ -48,6 +48,8 @@ pub(super) struct DriveTree {
     pub(super) catalogue: Catalogue,
     pub(super) scope: DriveScope,
     pub(super) extent: Extent,
+    /// Whether fingerprints are wanted.
+    pub(super) fingerprint: bool,
 }
 
 /// Where to read a photo of a Drive.
@@ -73,15 +75,13 @@ impl DriveTree {
 
     /// How many photos there are to be looked at after one.
     pub(super) async fn left(&self, after: &str) -> Result<u64, JobError> {
-        let changed = self.extent == Extent::Changes;
-        let count = self.catalogue.count_listed(&self.scope, changed, after);
+        let count = self.catalogue.count_listed(&self.scope, self.due(), after);
         count.await.map_err(catalogue_error)
     }
 
     /// The photos after one.
     pub(super) async fn page(&self, after: &str, size: usize) -> Result<Option<Page>, JobError> {
-        let changed = self.extent == Extent::Changes;
-        let photos = self.catalogue.listed_photos(&self.scope, changed, after, size);
+        let photos = self.catalogue.listed_photos(&self.scope, self.due(), after, size);
         let photos = photos.await.map_err(catalogue_error)?;
         let Some(last) = photos.last() else { return Ok(None) };
         let cursor = Cursor::Key { key: last.file_id.clone() };
@@ -109,6 +109,10 @@ impl DriveTree {
                 cx.enqueue(follow_up).await?;
             }
         }
+    }
+
+    fn due(&self) -> Due {
+        Due { changed: self.extent == Extent::Changes, unfingerprinted: self.fingerprint }
     }
 
     fn item(&self, photo: ListedPhoto) -> Item {

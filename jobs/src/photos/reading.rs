@@ -30,11 +30,20 @@ pub(super) async fn read(
     effects: &Effects,
     fingerprint: bool,
 ) -> Result<ScannedFile, JobError> {
-    let whole =
-        if fingerprint { whole::read(&item.place, &item.name, effects).await? } else { None };
-    let (verdict, content) = match whole {
-        Some(found) => found,
-        None => (head(item.place, &item.name, effects).await?, None),
+    let (verdict, content) = match (&item.place, fingerprint) {
+        (Place::Drive(place), true) => {
+            let verdict = drive::read(place, &item.name, effects.photos).await?;
+            let content = match &verdict {
+                Verdict::Clean(_) | Verdict::Flawed(..) => drive::content(place, effects).await?,
+                Verdict::Refused(_) | Verdict::Failed(_) => None,
+            };
+            (verdict, content)
+        }
+        (place, true) => match whole::read(place, &item.name, effects).await? {
+            Some(found) => found,
+            None => (head(item.place, &item.name, effects).await?, None),
+        },
+        (_, false) => (head(item.place, &item.name, effects).await?, None),
     };
     Ok(ScannedFile {
         file_id: item.file_id,

@@ -103,8 +103,14 @@ impl<'a> Scan<'a> {
             current_status: "counting photos".to_owned(),
             ..ScanProgress::default()
         };
+        if let Some(state) = &checkpoint {
+            // Nobody sees it fall back.
+            (progress.started_at, progress.total_photos) = (state.started_at, state.total);
+            progress.counted(&state.counts);
+            "going on".clone_into(&mut progress.current_status);
+        }
         if reads {
-            self.cx.report(progress.report());
+            self.report(&mut progress);
         }
         let step = self.steps(checkpoint, &mut progress).await;
         let result = match step {

@@ -16,11 +16,12 @@ use crate::schema::describe;
 
 /// Reads the photos of a user's Google Drive into the catalogue: the whole of it with shared drives, or a
 /// folder and all below. What Drive tells of a photo is taken from its listings; only what that lacks is
-/// read from the head of the file, or from its Takeout file.
+/// read from the head of the file, or from its Takeout file. Fingerprints are made of thumbnails.
 ///
 /// Effects: rows of photos, processed files and photo outcomes, of what listings have seen, and of the
 /// account's tokens; photos that are not there any more are removed; progress under
-/// `scan:progress:{userId}`; jobs `optimize-photo` for starred photos.
+/// `scan:progress:{userId}`; jobs `optimize-photo` for starred photos, and `dedup-photos` where photos are
+/// to be compared.
 /// Safe to repeat because: rows are upserts on (user, provider, Drive's id); pages are stored together
 /// with where to go on; photos that have not changed are skipped.
 /// Gives up when: the account is not connected or has to be connected again, the folder is not there, or
@@ -38,6 +39,9 @@ pub(crate) struct ScanDrive {
     /// Whether everything is listed anew, or only what has changed since the last scan of the same.
     #[serde(default)]
     mode: Option<Mode>,
+    /// Whether photos are fingerprinted, from their thumbnails, and compared.
+    #[serde(default)]
+    fingerprint: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -71,8 +75,9 @@ impl Job for ScanDrive {
             catalogue: cx.effects().catalogue.clone(),
             scope: DriveScope { user_id, folder },
             extent,
+            fingerprint: self.fingerprint,
         };
-        let order = Order { batch: self.batch_size, fingerprint: false };
+        let order = Order { batch: self.batch_size, fingerprint: self.fingerprint };
         Scan::new(&cx, user_id, Source::Drive(tree), order).run().await
     }
 }

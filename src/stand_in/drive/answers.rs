@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::fault::{bad_page_token, error, forbidden, not_found, unauthorized};
 use super::world::{DriveWorld, Home, Stored};
-use super::{Shared, oauth, query};
+use super::{Shared, THUMBNAILS, oauth, query};
 
 type Parameters = Query<HashMap<String, String>>;
 
@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/drive/v3/changes", get(changes))
         .route("/drive/v3/changes/startPageToken", get(start_token))
         .route("/drive/v3/drives", get(drives))
+        .route(&format!("{THUMBNAILS}{{name}}"), get(thumbnail))
 }
 
 fn page_size(parameters: &HashMap<String, String>) -> usize {
@@ -142,6 +143,22 @@ fn root(user: i64, id: &str) -> Option<Value> {
         json!({ "kind": "drive#file", "id": DriveWorld::root(user), "name": "My Drive",
             "mimeType": "application/vnd.google-apps.folder", "trashed": false })
     })
+}
+
+/// Of whatever size is asked for.
+async fn thumbnail(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Response {
+    let mut world = shared.world();
+    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let id = name.rsplit_once("=s").map_or(name.as_str(), |(id, _)| id);
+    let seen = world.files.get(id).filter(|stored| world.sees(user, stored));
+    match seen.and_then(|stored| stored.file.thumbnail.clone()) {
+        Some(thumbnail) => ([(header::CONTENT_TYPE, "image/jpeg")], thumbnail).into_response(),
+        None => not_found(),
+    }
 }
 
 enum Range {

@@ -26,6 +26,9 @@ use tokio::task::JoinHandle;
 pub use fault::DriveFault;
 pub use world::{DriveWorld, NewFile};
 
+/// What the addresses of thumbnails begin with, behind the host.
+const THUMBNAILS: &str = "/thumbnails/";
+
 /// The application that the stand-in knows.
 pub const CLIENT: (&str, &str) = ("stand-in-client", "stand-in-secret");
 
@@ -80,6 +83,7 @@ impl DriveStandIn {
             .with_state(Arc::clone(&shared));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
+        shared.world().thumbnails = format!("{base}{THUMBNAILS}");
         let task = tokio::spawn(async { axum::serve(listener, router).await });
         Ok(Self { shared, base, task })
     }
@@ -94,13 +98,18 @@ impl DriveStandIn {
         format!("{}/token", self.base)
     }
 
+    /// For `google.thumbnails`.
+    pub fn thumbnails_url(&self) -> &str {
+        &self.base
+    }
+
     /// Looks at the world, or changes it.
     pub fn world<T>(&self, look: impl FnOnce(&mut DriveWorld) -> T) -> T {
         look(&mut self.shared.world())
     }
 
-    /// How often it was asked, by kind: `token`, `files`, `file`, `media`, `changes`, `startPageToken`,
-    /// `drives`. Faults included.
+    /// How often it was asked, by kind: `token`, `files`, `file`, `media`, `thumbnail`, `changes`,
+    /// `startPageToken`, `drives`. Faults included.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.shared.door().calls.clone()
     }
@@ -150,6 +159,7 @@ fn kind(path: &str, query: &str) -> &'static str {
         "/changes" => "changes",
         "/changes/startPageToken" => "startPageToken",
         "/drives" => "drives",
+        path if path.starts_with(THUMBNAILS) => "thumbnail",
         _ if query.contains("alt=media") => "media",
         _ => "file",
     }

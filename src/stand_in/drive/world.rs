@@ -23,6 +23,8 @@ pub struct NewFile {
     pub target: Option<(String, String)>,
     /// Whether nobody may fetch it.
     pub locked: bool,
+    /// A small copy of it.
+    pub thumbnail: Option<Bytes>,
 }
 
 impl NewFile {
@@ -106,6 +108,8 @@ pub struct DriveWorld {
     /// Whether a refresh answers a new refresh token, too.
     pub(super) renews: bool,
     pub(super) exchanges: u64,
+    /// Where thumbnails are, up to their names.
+    pub(super) thumbnails: String,
     made: u64,
 }
 
@@ -331,9 +335,14 @@ impl DriveWorld {
             None if !file.mime.ends_with(".folder") => {
                 json["size"] = json!(file.content.len().to_string());
                 json["md5Checksum"] = json!(&hex::encode(Sha256::digest(&file.content))[..32]);
+                json["sha256Checksum"] = json!(hex::encode(Sha256::digest(&file.content)));
                 json["headRevisionId"] = json!(format!("r{}", stored.version));
             }
             None => {}
+        }
+        json["hasThumbnail"] = json!(file.thumbnail.is_some());
+        if file.thumbnail.is_some() {
+            json["thumbnailLink"] = json!(format!("{}{}=s220", self.thumbnails, stored.id));
         }
         if let Some(told) = &file.told {
             json["imageMediaMetadata"] = told.clone();
@@ -382,9 +391,12 @@ mod tests {
         shape(&changed["changes"][0]["file"], "", &mut recorded);
         let mut world = DriveWorld::default();
         let told = json!({ "width": 1, "height": 1, "rotation": 0 });
-        let id = world.make(NewFile::of("a.jpg", "root-7", "image/jpeg", "x").telling(told));
+        let file = NewFile::of("a.jpg", "root-7", "image/jpeg", "x").telling(told);
+        let id = world.make(NewFile { thumbnail: Some("y".into()), ..file });
         let mut made = BTreeMap::new();
         shape(&world.as_json(7, &world.files[&id]), "", &mut made);
+        // Newer than the recorded answers: <https://developers.google.com/workspace/drive/api/reference/rest/v3/files>.
+        recorded.insert(".sha256Checksum".to_owned(), "string");
         for (path, kind) in &made {
             assert_eq!(recorded.get(path), Some(kind), "{path}");
         }

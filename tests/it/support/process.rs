@@ -128,9 +128,10 @@ impl Process {
     }
 
     /// As a crash of the machine would end it.
-    pub(crate) async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) -> String {
         self.signal("KILL");
         self.exit(SOON).await;
+        self.log()
     }
 }
 

@@ -69,7 +69,7 @@ pub use variants::StoredVariants;
 pub use venue_table::{OsmArea, OsmExtract, OsmImport, OsmPlace, Surroundings};
 
 pub(crate) use drive::{
-    DriveCursor, DriveItem, DrivePage, DriveScope, ItemKind, ListedPhoto, Named, OpenFolder,
+    DriveCursor, DriveItem, DrivePage, DriveScope, Due, ItemKind, ListedPhoto, Named, OpenFolder,
     OpenShortcut, Place,
 };
 pub(crate) use duplicates::Proposals;

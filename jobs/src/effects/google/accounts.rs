@@ -29,6 +29,8 @@ pub struct GoogleSettings {
     pub drive: String,
     /// Where refresh tokens are exchanged.
     pub token_url: String,
+    /// What the addresses of thumbnails begin with: nobody else is shown a token.
+    pub thumbnails: String,
     /// The application.
     pub client_id: String,
     /// Its secret.

@@ -8,24 +8,19 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 
 use super::accounts::{Access, Accounts, GoogleSettings, encoded};
-use super::files::{Changes, DriveFile, DrivePage, FIELDS, FilePage, SharedDrive, StartToken};
-use super::refusal::{DriveError, Word, word};
+use super::files::{
+    Changes, DriveFile, DrivePage, FIELDS, FilePage, SharedDrive, StartToken, Thumbnail,
+};
+use super::refusal::DriveError;
 use crate::effects::catalogue::Catalogue;
-use crate::effects::web::{Answer, Ask, Fetch, Reply, Unanswered};
-use crate::effects::{Clock, Target, TokenKeys};
+use crate::effects::web::{Fetch, Reply};
+use crate::effects::{Clock, TokenKeys};
 use crate::job::JobError;
 
 /// Files, or changes, of a page: Drive gives no more.
 const PAGE: &str = "1000";
-/// How often a question that failed is asked again.
-const AGAIN: u32 = 5;
-/// Upper bound of the pause before it is, which doubles each time.
-const PAUSE: Duration = Duration::from_millis(250);
-/// What Google asks for, or its budget, is waited for here; longer waits are for jobs that are postponed.
-const SHORT: Duration = Duration::from_secs(3);
 /// Until somebody has configured it.
 const OFF: Duration = Duration::from_hours(1);
 
@@ -71,9 +66,9 @@ pub enum Corpus<'a> {
 /// One user's Google Drive. Clones share the access token.
 #[derive(Clone)]
 pub struct Drive {
-    accounts: Arc<Accounts>,
-    user_id: i64,
-    access: Arc<Mutex<Option<Arc<Access>>>>,
+    pub(super) accounts: Arc<Accounts>,
+    pub(super) user_id: i64,
+    pub(super) access: Arc<Mutex<Option<Arc<Access>>>>,
 }
 
 impl std::fmt::Debug for Drive {
@@ -83,11 +78,11 @@ impl std::fmt::Debug for Drive {
 }
 
 /// Path and parameters, and which bytes are wanted.
-struct Question {
-    url: String,
-    range: Option<Range<u64>>,
+pub(super) struct Question {
+    pub(super) url: String,
+    pub(super) range: Option<Range<u64>>,
     /// Whether it goes on from a page token, which may be refused.
-    paged: bool,
+    pub(super) paged: bool,
 }
 
 impl Drive {
@@ -198,6 +193,22 @@ impl Drive {
         self.ask(&question, read).await
     }
 
+    /// A small copy of a picture, upright, with about so many pixels along its longer side; none: Drive has
+    /// none.
+    ///
+    /// # Errors
+    /// [`DriveError`]; [`DriveError::Withheld`]: it is not handed out.
+    pub async fn thumbnail(&self, id: &str, side: u32) -> Result<Option<Vec<u8>>, DriveError> {
+        let parameters = vec![("fields", "thumbnailLink"), ("supportsAllDrives", "true")];
+        let path = format!("/files/{}", encoded(id));
+        let Thumbnail { thumbnail_link } = self.page(&path, parameters, None).await?;
+        let known =
+            thumbnail_link.filter(|link| link.starts_with(&self.accounts.settings.thumbnails));
+        let Some(link) = known else { return Ok(None) };
+        let question = Question { url: sized(&link, side), range: None, paged: false };
+        self.ask(&question, |reply| Some(reply.body.clone())).await.map(Some)
+    }
+
     async fn page<T: DeserializeOwned + Send>(
         &self,
         path: &str,
@@ -214,131 +225,36 @@ impl Drive {
         let question = Question { url, range: None, paged: page_token.is_some() };
         self.ask(&question, |reply| serde_json::from_slice(&reply.body).ok()).await
     }
+}
 
-    /// Asks until there is an answer, as long as that may help and takes no more than seconds.
-    async fn ask<T: Send>(
-        &self,
-        question: &Question,
-        read: impl Fn(&Reply) -> Option<T> + Sync + Send,
-    ) -> Result<T, DriveError> {
-        let (mut failures, mut doubted, mut refused) = (0, false, None);
-        let mut waited = Duration::ZERO;
-        loop {
-            let error = match self.attempt(question, &read, &mut refused).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let pause = match &error {
-                DriveError::Unanswered(
-                    Unanswered::Resting { after, .. }
-                    | Unanswered::Limited { after: Some(after), .. },
-                ) if waited + *after <= SHORT => *after,
-                DriveError::UserLimit { after: Some(after), .. } if waited + *after > SHORT => {
-                    return Err(error);
-                }
-                error if error.passes() && failures < AGAIN => {
-                    failures += 1;
-                    let most = PAUSE * 2_u32.pow(failures - 1);
-                    most.mul_f64(0.5 + fastrand::f64() / 2.0)
-                }
-                error if error.is_final() && !doubted => {
-                    doubted = true;
-                    Duration::ZERO
-                }
-                _ => return Err(error),
-            };
-            waited += pause;
-            sleep(pause).await;
+/// Links end in the size: `…=s220`.
+fn sized(link: &str, side: u32) -> String {
+    match link.rsplit_once("=s") {
+        Some((rest, told)) if told.bytes().all(|digit| digit.is_ascii_digit()) => {
+            format!("{rest}=s{side}")
         }
+        _ => link.to_owned(),
     }
+}
 
-    /// Asks once, and once more with another token if Google turns the first one away.
-    async fn attempt<T: Send>(
-        &self,
-        question: &Question,
-        read: &(impl Fn(&Reply) -> Option<T> + Sync),
-        refused: &mut Option<Arc<Access>>,
-    ) -> Result<T, DriveError> {
-        loop {
-            let access = self.access(refused.as_deref()).await?;
-            match self.once(question, &access, read).await? {
-                Some(answer) => return Ok(answer),
-                None if refused.is_none() => *refused = Some(access),
-                None => return Err(DriveError::Unauthorized { user_id: self.user_id }),
-            }
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    async fn access(&self, refused: Option<&Access>) -> Result<Arc<Access>, DriveError> {
-        let mut held = self.access.lock().await;
-        let now = self.accounts.clock.now_ms();
-        if let Some(access) = held.as_ref()
-            && access.is_good(now)
-            && refused.is_none_or(|refused| refused.token != access.token)
-        {
-            return Ok(Arc::clone(access));
+    #[test]
+    fn thumbnails_are_asked_for_by_size() {
+        for (link, asked) in [
+            (
+                "https://lh3.googleusercontent.com/a=b=s220",
+                "https://lh3.googleusercontent.com/a=b=s512",
+            ),
+            ("https://lh3.googleusercontent.com/a", "https://lh3.googleusercontent.com/a"),
+            (
+                "https://lh3.googleusercontent.com/a=s220-c",
+                "https://lh3.googleusercontent.com/a=s220-c",
+            ),
+        ] {
+            assert_eq!(sized(link, 512), asked);
         }
-        let refused = refused.map(|access| access.token.as_str());
-        let access = Arc::new(self.accounts.access(self.user_id, refused).await?);
-        *held = Some(Arc::clone(&access));
-        Ok(access)
-    }
-
-    /// None: the token was turned away.
-    async fn once<T: Send>(
-        &self,
-        question: &Question,
-        access: &Access,
-        read: &(impl Fn(&Reply) -> Option<T> + Sync),
-    ) -> Result<Option<T>, DriveError> {
-        let service = Target::GoogleDrive;
-        let mut headers = vec![("authorization", format!("Bearer {}", *access.token))];
-        if let Some(range) = &question.range {
-            headers.push(("range", format!("bytes={}-{}", range.start, range.end - 1)));
-        }
-        let ask = Ask { headers, ..Ask::get(service, question.url.clone()) };
-        let mut found = None;
-        let mut judge = |reply: &Reply| {
-            let withheld = |reason| DriveError::Withheld { status: reply.status, reason };
-            found = Some(match word(reply) {
-                Word::Answer => {
-                    let garbled = || Unanswered::Garbled {
-                        service,
-                        reason: "it has another shape".to_owned(),
-                    };
-                    Ok(Some(read(reply).ok_or_else(garbled)?))
-                }
-                Word::Token => Ok(None),
-                Word::UserLimit(reason) => {
-                    let (user_id, after) = (self.user_id, reply.retry_after);
-                    Err(DriveError::UserLimit { user_id, reason, after })
-                }
-                Word::Withheld(reason) => Err(withheld(reason)),
-                Word::PageToken => Err(DriveError::PageToken),
-                Word::Nonsense(_) if question.paged && reply.status == 400 => {
-                    Err(DriveError::PageToken)
-                }
-                Word::Nonsense(reason) => {
-                    return Err(match reply.status {
-                        403 => Unanswered::Refused { service, reason },
-                        status => Unanswered::Rejected { service, status },
-                    });
-                }
-                Word::Limit => {
-                    let (status, after) = (reply.status, reply.retry_after);
-                    return Err(Unanswered::Limited { service, status, after });
-                }
-                Word::Broken => {
-                    let reason = format!("status {}", reply.status);
-                    return Err(Unanswered::Failed { service, reason });
-                }
-            });
-            Ok(Answer::Private)
-        };
-        self.accounts.fetch.fetch(&ask, &mut judge).await?;
-        found.unwrap_or_else(|| {
-            let reason = "no reply".to_owned();
-            Err(Unanswered::Failed { service, reason }.into())
-        })
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The fields of a file that are asked for.
-pub(super) const FIELDS: &str = "id,name,mimeType,size,md5Checksum,headRevisionId,modifiedTime,trashed,\
+pub(super) const FIELDS: &str = "id,name,mimeType,size,md5Checksum,sha256Checksum,headRevisionId,modifiedTime,trashed,\
      parents,driveId,ownedByMe,shortcutDetails(targetId,targetMimeType),capabilities(canDownload),\
      imageMediaMetadata(width,height,rotation,time,location(latitude,longitude),cameraMake,cameraModel)";
 
@@ -25,6 +25,9 @@ pub struct DriveFile {
     /// Of the content; none for folders and shortcuts.
     #[serde(deserialize_with = "lenient")]
     pub md5_checksum: Option<String>,
+    /// Of the content, hexadecimal.
+    #[serde(deserialize_with = "lenient")]
+    pub sha256_checksum: Option<String>,
     /// Changes with the content.
     #[serde(deserialize_with = "lenient")]
     pub head_revision_id: Option<String>,
@@ -171,6 +174,14 @@ pub struct SharedDrive {
 pub(super) struct DrivePage {
     pub(super) next_page_token: Option<String>,
     pub(super) drives: Vec<SharedDrive>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Thumbnail {
+    /// Good for some hours; none: there is no thumbnail.
+    #[serde(default)]
+    pub(super) thumbnail_link: Option<String>,
 }
 
 #[derive(Deserialize)]

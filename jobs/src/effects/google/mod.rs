@@ -1,12 +1,13 @@
 //! Google Drive, as each user lets us in.
 //!
 //! - `accounts`: from a sealed refresh token to an access token, exchanged by one process at a time;
-//! - `drive`: what is asked of Drive for one user, again where that helps;
+//! - `drive`: what is asked of Drive for one user; `asking`: again, where that helps;
 //! - `files`: what it answers; `refusal`: why it does not.
 //!
 //! No token, file name or coordinate is in any error, log line or metric.
 
 mod accounts;
+mod asking;
 mod drive;
 mod files;
 mod refusal;

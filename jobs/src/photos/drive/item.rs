@@ -29,6 +29,8 @@ pub(in crate::photos) struct Picture {
     /// Its owner does not let it be fetched.
     pub(in crate::photos) locked: bool,
     pub(in crate::photos) told: Option<ImageMetadata>,
+    /// Of the content, hexadecimal.
+    pub(in crate::photos) sha256: Option<String>,
 }
 
 /// What Drive tells of a Takeout file.
@@ -87,6 +89,7 @@ pub(super) fn item(file: &DriveFile, depth: i64, listed: bool) -> Option<DriveIt
             bytes: file.size,
             locked: file.capabilities.as_ref().is_some_and(|can| !can.can_download),
             told: file.image_media_metadata.clone(),
+            sha256: file.sha256_checksum.clone(),
         }),
         ItemKind::Sidecar => text(&ListedFile { bytes: file.size }),
         _ => String::new(),

@@ -10,7 +10,7 @@ use super::item::{FOLDER, WANTED, item};
 use super::{AT_ONCE, DriveTree, Extent};
 use crate::context::JobContext;
 use crate::effects::catalogue::{
-    Catalogue, DriveCursor, DriveItem, DrivePage, ItemKind, Place, catalogue_error,
+    Catalogue, DriveCursor, DriveItem, DrivePage, Due, ItemKind, Place, catalogue_error,
 };
 use crate::effects::google::{Corpus, DriveError, DriveFile, FilePage};
 use crate::job::JobError;
@@ -86,7 +86,7 @@ impl<'a, F: FnMut(u64) + Send> Lister<'a, F> {
     async fn recount(&self, generation: i64) -> Result<(), JobError> {
         // Later ones find what earlier ones have left: that says nothing.
         if generation == 1 {
-            let found = self.catalogue.count_listed(&self.tree.scope, false, "").await;
+            let found = self.catalogue.count_listed(&self.tree.scope, Due::default(), "").await;
             let found = found.map_err(catalogue_error)?;
             self.count(usize::try_from(found).unwrap_or(0)).await?;
         }

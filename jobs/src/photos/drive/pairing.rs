@@ -80,4 +80,34 @@ mod tests {
             .collect();
         assert_eq!(found, [("0", "5"), ("1", "6")]);
     }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        sidecar: String,
+        photo: String,
+        #[serde(rename = "match")]
+        belongs: bool,
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
+    fn names_of_real_exports_are_paired_in_one_folder() {
+        let folder =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/drive");
+        let Ok(cases) = std::fs::read(folder.join("takeout_sidecar_name_pairs.json")) else {
+            return eprintln!("SKIPPED: no fixtures in {}", folder.display());
+        };
+        let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+        let of = |kind, name: fn(&Case) -> &str| {
+            let names: std::collections::BTreeSet<&str> = cases.iter().map(name).collect();
+            names.into_iter().map(move |name| named(0, kind, name))
+        };
+        let photos = of(ItemKind::Photo, |case| &case.photo);
+        let names: Vec<Named> = photos.chain(of(ItemKind::Sidecar, |case| &case.sidecar)).collect();
+        let found = pairs(&names);
+        for Case { sidecar, photo, belongs } in &cases {
+            let paired = found.iter().any(|(p, s)| (&p.name, &s.name) == (photo, sidecar));
+            assert_eq!(paired, *belongs, "{photo} with {sidecar}");
+        }
+    }
 }

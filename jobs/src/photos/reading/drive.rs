@@ -2,14 +2,18 @@
 
 use chrono::{NaiveDateTime, TimeDelta, Utc};
 
-use super::{Sidecar, failed, refused};
-use crate::effects::PhotoLimits;
-use crate::effects::catalogue::{Note, PhotoFacts, Verdict};
+use super::{Sidecar, failed, refused, whole};
+use crate::effects::catalogue::{Content, Note, PhotoFacts, Verdict};
 use crate::effects::google::{DriveError, ImageMetadata, Location};
+use crate::effects::{Effects, PhotoLimits};
 use crate::job::JobError;
 use crate::photos::drive::{DrivePlace, ListedFile, Picture, format};
 use crate::photos::takeout;
 use crate::pixels::{Head, Limits, Probe, Step, probe};
+
+/// Pixels along the longer side of the thumbnails that fingerprints are made of: panoramas of four to one
+/// still have what is needed along the shorter one.
+const THUMBNAIL: u32 = 512;
 
 /// What is known of a photo, the closest source first.
 #[derive(Default)]
@@ -50,6 +54,21 @@ pub(super) async fn read(
         }
     }
     Ok(known.verdict())
+}
+
+/// What a photo holds: its hash as Drive tells it, and what its thumbnail looks like. Where Drive does not
+/// have these, none: the photo is not compared.
+pub(super) async fn content(
+    place: &DrivePlace,
+    effects: &Effects,
+) -> Result<Option<Content>, JobError> {
+    let Some(hash) = place.picture.sha256.clone() else { return Ok(None) };
+    let look = match place.drive.thumbnail(&place.file_id, THUMBNAIL).await {
+        Ok(Some(thumbnail)) => whole::look_of(thumbnail, effects).await,
+        Ok(None) | Err(DriveError::Withheld { .. }) => None,
+        Err(error) => return Err(error.for_job()),
+    };
+    Ok(Some(Content { hash, look, taken_millis: None }))
 }
 
 /// What a listing tells. Of the time it is the camera's wall clock, of no zone.
@@ -200,7 +219,8 @@ mod tests {
 
     fn picture(told: &str) -> Picture {
         let told = serde_json::from_str(told).unwrap();
-        Picture { mime: "image/heif".to_owned(), bytes: Some(9), locked: false, told: Some(told) }
+        let mime = "image/heif".to_owned();
+        Picture { mime, bytes: Some(9), told: Some(told), ..Picture::default() }
     }
 
     fn known(told_of: &str) -> Known {

@@ -89,6 +89,22 @@ pub(super) async fn read(
     }
 }
 
+/// What a thumbnail looks like, if it is a picture.
+pub(super) async fn look_of(thumbnail: Vec<u8>, effects: &Effects) -> Option<Fingerprint> {
+    let size = thumbnail.len() as u64;
+    let reserved = effects.pixels.reserve(size + ALLOWANCE).await.ok()?;
+    let (limits, memory) = (effects.photos, Memory { now: ALLOWANCE, most: ALLOWANCE });
+    let work = move |_: &_| look(thumbnail, "", None, limits, memory);
+    match effects.pixels.run(reserved, work).await {
+        Ok((Ok((_, content)), _)) => content?.look,
+        Ok((Err(Needs(_)), _)) => None,
+        Err(error) => {
+            fault(&error);
+            None
+        }
+    }
+}
+
 /// One that grows meanwhile is looked at again by the next scan.
 fn all_of(path: &Path, size: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));

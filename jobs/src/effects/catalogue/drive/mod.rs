@@ -19,7 +19,7 @@ use super::scanned::UnknownWord;
 
 pub(crate) use items::{DrivePage, Place};
 pub(crate) use pairing::Named;
-pub(crate) use reading::ListedPhoto;
+pub(crate) use reading::{Due, ListedPhoto};
 pub(crate) use scopes::DriveCursor;
 pub(crate) use walk::{OpenFolder, OpenShortcut};
 

@@ -4,6 +4,7 @@ use super::{DriveScope, ITEMS};
 use crate::effects::catalogue::error::unread;
 use crate::effects::catalogue::row::TableRow;
 use crate::effects::catalogue::{Catalogue, CatalogueError};
+use crate::pixels::FINGERPRINT_VERSION;
 
 /// A photo as listings have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,20 +25,46 @@ const ONCE: &str = "i.kind = 'photo' AND NOT EXISTS (SELECT 1 FROM drive_items o
     AND (o.item_id = o.file_id OR o.item_id < i.item_id))";
 
 /// What was not dealt with as it is now, or could not be read.
-const PENDING: &str = " AND (NOT EXISTS (SELECT 1 FROM processed_files f WHERE f.user_id = i.user_id \
+const PENDING: &str = "NOT EXISTS (SELECT 1 FROM processed_files f WHERE f.user_id = i.user_id \
     AND f.provider = 'drive' AND f.file_id = i.file_id AND f.source_rev = i.source_rev) \
     OR EXISTS (SELECT 1 FROM photo_outcomes p WHERE p.user_id = i.user_id \
-    AND p.provider = 'drive' AND p.file_id = i.file_id AND p.status = 'failed'))";
+    AND p.provider = 'drive' AND p.file_id = i.file_id AND p.status = 'failed')";
+
+/// Which photos of a scope are to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Only those that have changed since they were dealt with.
+    pub(crate) changed: bool,
+    /// Those without a fingerprint of today's version, too.
+    pub(crate) unfingerprinted: bool,
+}
+
+impl Due {
+    fn condition(self) -> String {
+        if !self.changed {
+            return String::new();
+        }
+        let bare = format!(
+            " OR NOT EXISTS (SELECT 1 FROM photo_fingerprints p WHERE p.user_id = i.user_id \
+             AND p.provider = 'drive' AND p.file_id = i.file_id AND p.source_rev = i.source_rev \
+             AND p.version = {FINGERPRINT_VERSION}) AND NOT EXISTS (SELECT 1 FROM photo_outcomes p \
+             WHERE p.user_id = i.user_id AND p.provider = 'drive' AND p.file_id = i.file_id \
+             AND p.status = 'refused')"
+        );
+        let bare = if self.unfingerprinted { bare.as_str() } else { "" };
+        format!(" AND ({PENDING}{bare})")
+    }
+}
 
 impl Catalogue {
-    /// How many photos there are in a scope, or only of those that have changed, on `after` another.
+    /// How many photos of a scope are to be read, on `after` another.
     pub(crate) async fn count_listed(
         &self,
         scope: &DriveScope,
-        changed: bool,
+        due: Due,
         after: &str,
     ) -> Result<u64, CatalogueError> {
-        let pending = if changed { PENDING } else { "" };
+        let pending = due.condition();
         let sql = format!(
             "SELECT COUNT(*) FROM drive_items i \
              WHERE i.user_id = $1 AND i.scope = $2 AND i.file_id > $3 AND {ONCE}{pending}"
@@ -51,16 +78,15 @@ impl Catalogue {
         .await
     }
 
-    /// Photos of a scope, or only those that have changed, in the order of their files' ids, on `after`
-    /// another.
+    /// The photos of a scope that are to be read, in the order of their files' ids, on `after` another.
     pub(crate) async fn listed_photos(
         &self,
         scope: &DriveScope,
-        changed: bool,
+        due: Due,
         after: &str,
         limit: usize,
     ) -> Result<Vec<ListedPhoto>, CatalogueError> {
-        let pending = if changed { PENDING } else { "" };
+        let pending = due.condition();
         let sql = format!(
             "SELECT i.file_id, i.name, i.facts, i.source_rev, s.file_id AS sidecar, \
              s.facts AS sidecar_facts FROM drive_items i LEFT JOIN drive_items s \
