@@ -1,5 +1,7 @@
 //! A Google Drive becomes rows, with as few questions as that takes.
 
+use std::time::Duration;
+
 use roadie::stand_in::drive::{DriveFault, DriveStandIn, DriveWorld, NewFile};
 use roadie_jobs::effects::catalogue::{OutcomeStatus, Provider};
 use serde_json::{Value, json};
@@ -329,5 +331,26 @@ async fn a_starred_photo_is_fetched_in_full_once_and_shown() {
     assert!(catalogue.variants(user, &starred.key).await.unwrap().is_some());
     let media = drive.calls()["media"];
     assert!(media <= 2, "the head, and all {size} bytes once: {media}");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_makes_a_scan_slower_and_nothing_else() {
+    let drive = DriveStandIn::start().await.unwrap();
+    let stage = on(&drive, need!(Stage::new()));
+    let catalogue = stage.catalogue().await;
+    let user = user();
+    connect(&drive, &catalogue, user).await;
+    let truth = drive.world(|world| {
+        let mut library = Library::new(world);
+        (0..30).for_each(|_| drop(library.untold(&DriveWorld::root(user))));
+        library.truth
+    });
+    drive.set_quota(12, Duration::from_secs(1));
+    let worker = Worker::start(&stage).await;
+    let result = scan(&stage, payload(user)).await;
+    assert_eq!((&result["catalogued"], &result["failed"]), (&json!(30), &json!(0)));
+    assert_eq!(differences(&catalogued(&catalogue, user).await, &truth), Vec::<String>::new());
+    assert!(drive.asked() > 12, "it met its limit");
     worker.stop().await;
 }

@@ -15,6 +15,7 @@ use self::ahead::Read;
 
 use super::catalogue_error;
 use super::dedup_photos::DedupPhotos;
+use super::drive::Extent;
 use super::listing::{Cursor, Source};
 use super::progress::ScanProgress;
 use super::scan_result::{Counts, ScanResult};
@@ -350,7 +351,12 @@ impl<'a> Scan<'a> {
             }
         }
         self.record(files).await?;
-        failure.map_or(Ok(state), Err)
+        let Some(failure) = failure else { return Ok(state) };
+        if matches!(&self.source, Source::Drive(tree) if tree.extent == Extent::Changes) {
+            // What was recorded does not come again, and would be taken for what had not changed.
+            self.cx.checkpoint(&Checkpoint { counts, ..state }).await?;
+        }
+        Err(failure)
     }
 
     async fn record(&self, files: Vec<ScannedFile>) -> Result<(), JobError> {

@@ -1,7 +1,7 @@
 //! What goes wrong with the real Drive.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
@@ -58,6 +58,33 @@ impl Plan {
         }
         self.rotation.rotate_left(1);
         self.rotation.back().cloned()
+    }
+}
+
+/// How many questions are answered in any stretch of time.
+#[derive(Debug, Default)]
+pub(super) struct Quota {
+    /// None: as many as come.
+    most: Option<(usize, Duration)>,
+    answered: VecDeque<Instant>,
+}
+
+impl Quota {
+    pub(super) fn new(most: usize, window: Duration) -> Self {
+        Self { most: Some((most, window)), answered: VecDeque::new() }
+    }
+
+    /// Whether a question is answered; those that are not do not count.
+    pub(super) fn takes(&mut self, now: Instant) -> bool {
+        let Some((most, window)) = self.most else { return true };
+        while self.answered.front().is_some_and(|at| now.duration_since(*at) >= window) {
+            self.answered.pop_front();
+        }
+        let within = self.answered.len() < most;
+        if within {
+            self.answered.push_back(now);
+        }
+        within
     }
 }
 
@@ -148,4 +175,21 @@ pub(super) async fn instead(fault: DriveFault, right: impl Future<Output = Respo
 async fn parts(response: Response) -> (axum::http::response::Parts, bytes::Bytes) {
     let (parts, body) = response.into_parts();
     (parts, to_bytes(body, usize::MAX).await.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_holds_in_any_stretch_of_time() {
+        let (begin, second) = (Instant::now(), Duration::from_secs(1));
+        let mut quota = Quota::new(2, second);
+        for (millis, taken) in
+            [(0, true), (600, true), (999, false), (1_000, true), (1_599, false), (1_600, true)]
+        {
+            assert_eq!(quota.takes(begin + Duration::from_millis(millis)), taken, "{millis} ms");
+        }
+        assert!(Quota::default().takes(begin));
+    }
 }

@@ -14,7 +14,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -55,6 +55,7 @@ struct Door {
     most_at_once: u64,
     latency: Duration,
     faults: fault::Plan,
+    quota: fault::Quota,
     /// What was asked, in order: kind and path with parameters.
     asked: Vec<(&'static str, String)>,
 }
@@ -139,6 +140,11 @@ impl DriveStandIn {
         self.shared.door().faults.every(every, faults);
     }
 
+    /// The API answers no more questions than so many in any `window`.
+    pub fn set_quota(&self, most: usize, window: Duration) {
+        self.shared.door().quota = fault::Quota::new(most, window);
+    }
+
     /// The next question of a kind meets this fault, after those that were told before.
     pub fn break_next(&self, kind: &'static str, fault: DriveFault) {
         self.shared.door().faults.once(kind, fault);
@@ -177,7 +183,10 @@ async fn enter(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         } else {
             door.all += 1;
             let number = door.all;
-            door.faults.next(kind, number)
+            let within = door.quota.takes(Instant::now());
+            let planned = door.faults.next(kind, number);
+            let limit = DriveFault::Forbidden("rateLimitExceeded");
+            if within { planned } else { Some(limit) }
         };
         door.under_way += 1;
         door.most_at_once = door.most_at_once.max(door.under_way);
