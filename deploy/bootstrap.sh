@@ -405,3 +405,11 @@ need_systemd_analyze() {
     "$systemd_analyze" --version >/dev/null || return 1
     say "systemd     $systemd_analyze"
 }
+
+# A mail server for tests, into $smtp_python.
+need_smtp() {
+    python_packages smtp "aiosmtpd, a mail server" "$root/tests/smtp/requirements.txt" || return 1
+    # shellcheck disable=SC2034 # for who sources this
+    smtp_python=$cache/smtp/bin/python3
+    say "smtp        $smtp_python"
+}

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusHandle;
 use roadie_jobs::effects::catalogue::Catalogue;
 use roadie_jobs::effects::google::GoogleDrive;
+use roadie_jobs::effects::mail::{Mail, MailFolder, Smtp, Transport};
 use roadie_jobs::effects::web::{Online, Web};
 use roadie_jobs::effects::{Clock, Folders, Objects, PhotoLimits, PixelPool, World};
 use roadie_jobs::{Effects, Registry};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::budgeted::Budgeted;
+use crate::budget::mailing::Mailing;
 use crate::budget::{self, Budgets};
 use crate::config::Config;
 use crate::intake;
@@ -181,6 +183,19 @@ fn drive(config: &Config, catalogue: &Catalogue, budgets: &Budgets) -> anyhow::R
     Ok(GoogleDrive::new(settings, catalogue, keys, fetch, Clock::System))
 }
 
+/// Mail, within the budget. A folder needs none.
+fn mail(config: &Config, budgets: &Budgets) -> anyhow::Result<Mail> {
+    let Some(settings) = config.mail.settings() else { return Ok(Mail::default()) };
+    let transport: Arc<dyn Transport> = match config.mail.smtp()? {
+        Some(smtp) => {
+            let smtp = Smtp::new(smtp).context("mail.ca_file")?;
+            Arc::new(Mailing::new(Arc::new(smtp), budgets.clone()))
+        }
+        None => Arc::new(MailFolder::new(config.mail.folder.clone())),
+    };
+    Ok(Mail::new(settings, transport))
+}
+
 /// The doors to the world, as configured.
 ///
 /// # Errors
@@ -196,6 +211,7 @@ async fn effects(
         .context("open the catalogue (database.url, DATABASE_URL)")?;
     Ok(Effects {
         drive: drive(config, &catalogue, budgets)?,
+        mail: mail(config, budgets)?,
         world: World::new(catalogue.clone(), online),
         catalogue,
         objects: objects(config)?,

@@ -183,6 +183,11 @@ if need_exiftool; then
 else
     skip "the look for metadata in variants" "exiftool could not be found or unpacked"
 fi
+if need_smtp; then
+    export ROADIE_TEST_SMTP="$smtp_python"
+else
+    skip "tests with a mail server" "Python 3 is not there, or aiosmtpd could not be installed"
+fi
 if need_osmium; then
     export ROADIE_TEST_OSMIUM="$osmium"
 else

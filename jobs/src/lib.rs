@@ -6,7 +6,7 @@
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
 //! - [`mod@registry`]: kind → handler;
-//! - `photos`, `concerts`, `exports`, `rehearsal`: the handlers, one file per kind, named as the kind;
+//! - `photos`, `concerts`, `exports`, [`email`], `rehearsal`: the handlers, one file per kind, named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
@@ -20,6 +20,7 @@ pub mod bench;
 mod concerts;
 pub mod context;
 pub mod effects;
+pub mod email;
 pub mod evaluation;
 mod exports;
 pub mod job;
@@ -43,6 +44,8 @@ pub fn registry() -> Registry {
     Registry::default()
         .with::<concerts::DetectVenue>()
         .with::<concerts::MatchConcert>()
+        .with::<email::CelebrateMilestones>()
+        .with::<email::SendEmail>()
         .with::<exports::ExportHistory>()
         .with::<photos::DedupPhotos>()
         .with::<photos::OptimizePhoto>()

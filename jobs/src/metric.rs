@@ -1,6 +1,8 @@
 //! The names of the metrics that handlers and effects record themselves. Their help texts and buckets
 //! stand with all others in the engine's `observe/metrics.rs`.
 
+use crate::email::{Alert, Template};
+
 /// Files that scans have dealt with, by `result` ([`SCAN_RESULTS`]).
 pub const PHOTOS_SCANNED: &str = "roadie_photos_scanned_total";
 /// Time of one photo scan; the application's own name.
@@ -19,3 +21,26 @@ pub const MATCH_STATUSES: [&str; 4] = ["auto", "review", "none", "unanswered"];
 
 /// The `result` label of [`PHOTOS_SCANNED`].
 pub const SCAN_RESULTS: [&str; 5] = ["clean", "flawed", "refused", "failed", "unchanged"];
+
+/// Mails by `template` and `outcome` ([`MAIL_OUTCOMES`]).
+pub const MAILS: &str = "roadie_mails_total";
+/// Mails of which somebody should know, by `reason`.
+pub const MAIL_ALERTS: &str = "roadie_mail_alerts_total";
+
+/// The `outcome` label of [`MAILS`].
+pub const MAIL_OUTCOMES: [&str; 6] =
+    ["sent", "deferred", "failed", "suppressed", "unwanted", "unknown"];
+
+/// The `template` label of [`MAILS`].
+pub const MAIL_TEMPLATES: [&str; 5] = [
+    Template::Milestone.name(),
+    Template::MilestoneDigest.name(),
+    Template::ScanFinished.name(),
+    Template::ExportReady.name(),
+    Template::ReconnectNeeded.name(),
+];
+
+/// The `reason` label of [`MAIL_ALERTS`]: we, or our mails, are not wanted; nothing goes out as it is
+/// configured; nobody knows whether a mail was sent.
+pub const MAIL_ALERT_REASONS: [&str; 3] =
+    [Alert::Policy.name(), Alert::Configuration.name(), Alert::Unknown.name()];

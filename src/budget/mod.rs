@@ -8,10 +8,11 @@
 //!    Redis by its clock (`scripts/permit.lua`, `scripts/report.lua`); [`refusal`]: why a question has to wait;
 //! 4. the network (`roadie_jobs::effects::web`).
 //!
-//! [`urgency`]: whether somebody waits for a job; [`operate`]: what operators see and change.
+//! [`mailing`]: the same for mails, which are no questions; [`urgency`]: whether somebody waits for a job; [`operate`]: what operators see and change.
 
 pub mod budgeted;
 pub mod cached;
+pub mod mailing;
 pub mod operate;
 pub mod permit;
 pub mod refusal;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use roadie_jobs::effects::Folders;
 use roadie_jobs::effects::catalogue::Catalogue;
+use roadie_jobs::effects::mail::Smtp;
 
 use super::{open_queues, say};
 use crate::config::{Config, Exports, Images, redact_url};
@@ -33,6 +34,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("exports", exports(&config).await),
         ("folders", folders(&config)),
         ("services", Ok(services(&config))),
+        ("mail", mail(&config)),
         ("http", http(&config)),
     ];
     let mut faults = 0;
@@ -126,6 +128,20 @@ fn services(config: &Config) -> String {
             format!("{urls}, as {}", config.services.user_agent())
         }
     }
+}
+
+/// Where mails go; no server is asked for this.
+fn mail(config: &Config) -> Result<String, String> {
+    let Some(settings) = config.mail.settings() else {
+        return Ok("off: neither mail.url nor mail.folder is set".to_owned());
+    };
+    let smtp = config.mail.smtp().map_err(|e| one_line(e.chain()))?;
+    let Some(smtp) = smtp else {
+        return Ok(format!("into {}", config.mail.folder.display()));
+    };
+    let told = format!("{}:{}, from {}", smtp.host, smtp.port, settings.from);
+    Smtp::new(smtp).map_err(|e| format!("{} (mail.ca_file)", one_line(e.chain())))?;
+    Ok(told)
 }
 
 /// What it holds; its faults end the check before.

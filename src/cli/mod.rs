@@ -9,6 +9,7 @@ mod evaluate;
 mod health;
 mod jobs;
 mod link;
+mod mail;
 mod migrate;
 mod operator;
 mod queues;
@@ -76,6 +77,8 @@ enum Command {
     Budget(budget::Args),
     /// Make a link to a variant that runs out, or see why one does not let in
     Link(link::Args),
+    /// Show what became of mails, and decide about those of which nobody knows
+    Mail(mail::Args),
     /// Show how many accounts of users there are, and seal their tokens under another key
     Tokens(tokens::Args),
     /// Check configuration, Redis, database, object store and address, and name every fault
@@ -142,7 +145,8 @@ fn environment(variables: impl Iterator<Item = (OsString, OsString)>) -> BTreeMa
 
 async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args, config).await,
+        // It holds the configuration, several times.
+        Command::Run(args) => Box::pin(run::run(args, config)).await,
         Command::Enqueue(args) => enqueue::enqueue(args, config).await,
         Command::Queues(args) => queues::queues(args, config).await,
         Command::Schedules(args) => schedules::schedules(args, config).await,
@@ -151,6 +155,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Dead(command) => dead::dead(command, config).await,
         Command::Budget(args) => budget::budget(args, config).await,
         Command::Link(args) => link::link(&args, &config),
+        Command::Mail(args) => mail::mail(args, config).await,
         Command::Tokens(args) => tokens::tokens(args, config).await,
         Command::Check(_) => check::check(config).await,
         Command::Health(args) => health::health(args, config).await,

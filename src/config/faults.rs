@@ -48,6 +48,7 @@ impl Config {
         }
         faults.0.extend(self.images.faults());
         faults.0.extend(self.exports.faults(&self.images));
+        faults.0.extend(self.mail.faults());
         faults.0.extend(self.tokens.faults());
         faults.0.extend(self.google.faults(self.tokens.keys.len()));
         faults.0.extend(self.services.faults());
@@ -252,6 +253,9 @@ impl Config {
             ("exports.link_lasts", self.exports.link_lasts),
             ("exports.every", self.exports.every),
             ("retention.every", self.retention.every),
+            ("mail.first_pause", self.mail.first_pause),
+            ("mail.longest_pause", self.mail.longest_pause),
+            ("mail.give_up", self.mail.give_up),
             ("canary.every", self.canary.every),
             ("canary.within", self.canary.within),
             ("defaults.timeout", self.defaults.timeout.unwrap_or_default()),

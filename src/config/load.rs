@@ -105,7 +105,8 @@ impl Sources {
             set(&mut table, path, value, source, &mut faults);
         }
         drop_strangers(&known, &mut table, "", &mut faults);
-        if let Some(config) = deserialize(table, &known, &mut faults) {
+        if let Some(mut config) = deserialize(table, &known, &mut faults) {
+            config.schedule_anniversaries();
             faults.extend(config.faults());
             faults.extend(more(&config));
             if faults.is_empty() {

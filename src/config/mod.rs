@@ -5,6 +5,7 @@ mod faults;
 mod google;
 mod images;
 mod load;
+mod mail;
 mod retention;
 mod schedules;
 mod secret;
@@ -25,6 +26,7 @@ pub use exports::Exports;
 pub use google::Google;
 pub use images::Images;
 pub use load::{ConfigError, Sources};
+pub use mail::Mail;
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
@@ -56,6 +58,8 @@ pub struct Config {
     pub exports: Exports,
     /// Users' photos at Google.
     pub google: Google,
+    /// Mail to users.
+    pub mail: Mail,
     /// Keys for the tokens of users.
     pub tokens: Tokens,
     /// Services of others.

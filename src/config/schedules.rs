@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bullmq::job_scheduler::next_cron_millis;
-use roadie_jobs::Registry;
+use roadie_jobs::email::CelebrateMilestones;
+use roadie_jobs::{Job as _, Registry};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::Value;
 
@@ -80,7 +81,33 @@ fn moment<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
     })
 }
 
+/// What looks for anniversaries of concerts; a schedule of that name takes its place.
+const ANNIVERSARIES: &str = "anniversaries";
+/// When it is the same day from the Azores to Fiji, and elsewhere night, in which nobody is congratulated.
+const EARLY: &str = "0 6 * * *";
+
 impl Config {
+    /// Where mail is sent, anniversaries are looked for once a day, for all users at once.
+    pub(super) fn schedule_anniversaries(&mut self) {
+        let queue = CelebrateMilestones::QUEUE;
+        if !self.mail.is_on() || !self.queues.contains_key(queue) {
+            return;
+        }
+        self.schedules.entry(ANNIVERSARIES.to_owned()).or_insert_with(|| Schedule {
+            kind: CelebrateMilestones::KIND.to_owned(),
+            queue: Some(queue.to_owned()),
+            payload: no_payload(),
+            cron: Some(EARLY.to_owned()),
+            tz: None,
+            every: None,
+            limit: None,
+            start: None,
+            end: None,
+            priority: None,
+            attempts: None,
+        });
+    }
+
     /// Schedules that cannot be meant, whoever runs their kinds, in words.
     pub(super) fn schedule_faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

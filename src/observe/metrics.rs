@@ -3,6 +3,7 @@
 //!
 //! Labels come from closed sets only: configured queues, registered kinds, our own words.
 
+mod mail;
 mod services;
 
 use std::time::Duration;
@@ -165,6 +166,7 @@ fn describe() {
     describe_counter!(PHOTOS, "Photos that scans have dealt with, by what came out");
     describe_histogram!(SCAN, "Time of one photo scan");
     describe_counter!(MATCHES, "Evenings of photos that were matched to shows, by what came of it");
+    mail::describe();
     describe_counter!(CPU, "CPU time of this process");
     describe_gauge!(MEMORY, "Resident memory of this process");
     describe_gauge!(BULLMQ_COUNT, "Jobs in a queue by state, as BullMQ's exporter names it");
@@ -232,6 +234,7 @@ pub fn register(registry: &Registry, queues: impl Iterator<Item = String>) {
     }
     counter!(DB_SLOW).absolute(0);
     services::register();
+    mail::register();
 }
 
 /// The same for an intake.

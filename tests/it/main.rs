@@ -42,6 +42,7 @@ mod intake_apalis;
 mod intake_backlog;
 mod isolation;
 mod link;
+mod mail;
 mod matching;
 mod memory;
 mod metrics;

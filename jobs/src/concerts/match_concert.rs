@@ -14,6 +14,7 @@ use super::verdicts::{self, evening};
 use crate::context::{FollowUp, JobContext};
 use crate::effects::World;
 use crate::effects::catalogue::{Member, PhotoSession, SessionMatch, catalogue_error};
+use crate::email::look_for_milestones;
 use crate::job::{Backoff, Job, JobError, Timeout};
 use crate::matching::{Decision, Lookups, Moment, Owner, Poi, Session, Show, Venue, match_session};
 use crate::metric;
@@ -28,7 +29,7 @@ const MEMORY: TimeDelta = TimeDelta::days(60);
 ///
 /// Effects: venues, artists, nights and setlists; which photos are of which night, and why; the web tier's
 /// cached concerts of the user are dropped; a job `match-concert` in days, where a show or what was played
-/// may yet be written down.
+/// may yet be written down; a job `celebrate-milestones`, where mail is sent.
 /// Safe to repeat because: rows are upserts on what they are about, all in one transaction, and only if
 /// the session is still what was decided about. What the user has decided is never changed.
 /// Gives up when: a service does not understand the question. That one does not answer, or not properly,
@@ -142,9 +143,14 @@ impl Job for MatchConcert {
             let status = evening.reason.decision().name();
             metrics::counter!(metric::CONCERT_MATCHES, "status" => status).increment(1);
         }
+        let linked = !nights.is_empty();
         let nights = nights.into_iter().map(|night| ("nightId", night));
         let changed = [("userId", self.user_id.to_string())].into_iter().chain(nights);
         cx.drop_cached(changed.collect()).await?;
+        if linked {
+            let confirmed = matches!(self.reason, Reason::Retry | Reason::Alias);
+            look_for_milestones(&cx, self.user_id, confirmed).await?;
+        }
         self.follow(&cx, decided.recheck_at).await?;
         Ok(told(&decided))
     }

@@ -12,7 +12,7 @@ mod match_concert;
 mod put_off;
 mod sessions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verdicts;
 
 pub(crate) use asking::{ask, goes_on, pause};

@@ -6,6 +6,7 @@ mod clock;
 mod exports;
 mod folders;
 pub mod google;
+pub mod mail;
 mod objects;
 mod pixel_pool;
 mod sealed;
@@ -50,6 +51,8 @@ pub struct Effects {
     pub exports: Arc<ExportSettings>,
     /// Photos of users at Google.
     pub drive: google::GoogleDrive,
+    /// Mail to users.
+    pub mail: mail::Mail,
     /// Shows, places and venues.
     pub world: World,
 }

@@ -22,6 +22,7 @@ use super::scan_result::{Counts, ScanResult};
 use crate::concerts;
 use crate::context::{FollowUp, JobContext};
 use crate::effects::catalogue::{MatchTally, ScannedFile};
+use crate::email::{self, Facts, Template};
 use crate::job::{Decision, Job as _, JobError};
 use crate::metric;
 
@@ -120,12 +121,31 @@ impl<'a> Scan<'a> {
                 let waits = anyhow!("{}", progress.current_status);
                 return Err(JobError::postpone(pause, waits));
             }
-            Ok(Step::Done(result)) => Ok(result),
+            Ok(Step::Done(result)) => {
+                if !progress.hidden {
+                    self.tell(&result, progress.started_at).await?;
+                }
+                Ok(result)
+            }
             Err(error) => Err(error),
         };
         (progress.is_scanning, progress.current_status) = self.ended(&result);
         self.report(&mut progress);
         result
+    }
+
+    /// A mail to whoever wants to know.
+    async fn tell(&self, result: &ScanResult, started_at: i64) -> Result<(), JobError> {
+        let told = result.matching != "off";
+        let facts = Facts {
+            photos: Some(result.total_photos),
+            linked: told.then_some(result.linked),
+            new_concerts: told.then_some(result.new_concerts),
+            unmatched: told.then_some(result.unmatched),
+            ..Facts::default()
+        };
+        let value = format!("{}-{started_at}", result.scan_type);
+        email::ask(self.cx, self.user_id, Template::ScanFinished, &value, &facts).await
     }
 
     /// Whether the scan will be taken up again, and how it ended, in words.

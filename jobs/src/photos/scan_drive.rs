@@ -10,8 +10,9 @@ use super::listing::Source;
 use super::scan::{Order, Scan};
 use super::scan_result::ScanResult;
 use crate::context::JobContext;
-use crate::effects::catalogue::DriveScope;
-use crate::job::{Job, JobError, Timeout};
+use crate::effects::catalogue::{AccountState, DriveScope, Provider, catalogue_error};
+use crate::email::{self, Facts, Template};
+use crate::job::{Decision, Job, JobError, Timeout};
 use crate::schema::describe;
 
 /// Reads the photos of a user's Google Drive into the catalogue: the whole of it with shared drives, or a
@@ -21,7 +22,7 @@ use crate::schema::describe;
 /// Effects: rows of photos, processed files and photo outcomes, of what listings have seen, and of the
 /// account's tokens; photos that are not there any more are removed; progress under
 /// `scan:progress:{userId}`; jobs `optimize-photo` for starred photos, and `dedup-photos` where photos are
-/// to be compared.
+/// to be compared; a mail to whose account has to be connected again.
 /// Safe to repeat because: rows are upserts on (user, provider, Drive's id); pages are stored together
 /// with where to go on; photos that have not changed are skipped.
 /// Gives up when: the account is not connected or has to be connected again, the folder is not there, or
@@ -78,6 +79,23 @@ impl Job for ScanDrive {
             fingerprint: self.fingerprint,
         };
         let order = Order { batch: self.batch_size, fingerprint: self.fingerprint };
-        Scan::new(&cx, user_id, Source::Drive(tree), order).run().await
+        let scanned = Scan::new(&cx, user_id, Source::Drive(tree), order).run().await;
+        if let Err(Decision::Discard) = scanned.as_ref().map_err(JobError::decision) {
+            tell_owner(&cx, user_id).await?;
+        }
+        scanned
     }
+}
+
+/// Whose account has to be connected again gets a mail, once each time.
+async fn tell_owner(cx: &JobContext, user_id: i64) -> Result<(), JobError> {
+    let account = cx.effects().catalogue.account(user_id, Provider::Drive).await;
+    let account = account.map_err(catalogue_error)?;
+    let Some(account) = account.filter(|each| each.state == AccountState::NeedsReconnect) else {
+        return Ok(());
+    };
+    let provider = account.provider.as_str().to_owned();
+    let value = format!("{provider}-{}", account.state_at);
+    let facts = Facts { provider: Some(provider), ..Facts::default() };
+    email::ask(cx, user_id, Template::ReconnectNeeded, &value, &facts).await
 }

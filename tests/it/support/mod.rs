@@ -8,8 +8,8 @@
 //! - [`operator`]: somebody who cancels jobs;
 //! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
-//! - [`photos`], [`s3`], [`drive`], [`postgres`]: files, buckets, Google Drives, databases;
-//! - [`history`]: concerts of a user;
+//! - [`photos`], [`s3`], [`drive`], [`postgres`], [`smtp`]: files, buckets, Google Drives, databases, a mail
+//!   server; [`history`]: concerts of a user;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
 #[macro_use]
@@ -30,6 +30,7 @@ pub(crate) mod questions;
 pub(crate) mod redis;
 pub(crate) mod s3;
 pub(crate) mod sentinels;
+pub(crate) mod smtp;
 pub(crate) mod stage;
 pub(crate) mod worker;
 

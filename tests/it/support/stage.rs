@@ -10,7 +10,7 @@ use roadie::daemon::catalogue_options;
 use roadie::queue::{QueueError, Queues};
 use roadie_jobs::effects::catalogue::{Catalogue, DeadLetter, DeadLetterFilter};
 use serde_json::Value;
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _};
 use tempfile::TempDir;
 
 use super::postgres::Database;
@@ -142,6 +142,14 @@ impl Stage {
         let star = sqlx::query("UPDATE photos SET starred_at = 1 WHERE photo_id = $1");
         let done = star.bind(photo_id.to_owned()).execute(&mut connection).await.unwrap();
         assert_eq!(done.rows_affected(), 1);
+    }
+
+    /// Writes into the catalogue, as web tiers do.
+    pub(crate) async fn execute(&self, sql: &str) {
+        sqlx::any::install_default_drivers();
+        let url = self.config().database_url();
+        let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+        sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
     }
 
     /// Adds a job as a producer does; answers its id.

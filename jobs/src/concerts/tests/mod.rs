@@ -4,4 +4,4 @@
 mod faults;
 mod linking;
 mod sessions;
-mod stage;
+pub(crate) mod stage;

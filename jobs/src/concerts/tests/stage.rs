@@ -20,14 +20,14 @@ use crate::effects::{
 use crate::pixels::Place;
 use crate::{JobContext, JobError};
 
-pub(super) const USER: i64 = 7;
-pub(super) const NOW: i64 = 1_700_000_000_000;
-pub(super) const CLUB: Place = Place { lat: 38.9179, lon: -77.0237 };
-pub(super) const CITY: Place = Place { lat: 38.895, lon: -77.036 };
+pub(crate) const USER: i64 = 7;
+pub(crate) const NOW: i64 = 1_700_000_000_000;
+pub(crate) const CLUB: Place = Place { lat: 38.9179, lon: -77.0237 };
+pub(crate) const CITY: Place = Place { lat: 38.895, lon: -77.036 };
 
 /// What goes wrong with a service.
 #[derive(Clone, Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     NoReply,
     Status(u16, &'static str),
     /// Instead of the right body.
@@ -36,7 +36,7 @@ pub(super) enum Trouble {
 
 /// Answers as the three services do.
 #[derive(Debug, Default)]
-pub(super) struct Answers {
+pub(crate) struct Answers {
     shows: Mutex<Vec<Value>>,
     pois: Mutex<Vec<Value>>,
     asked: Mutex<Vec<Target>>,
@@ -65,12 +65,12 @@ impl Fetch for Answers {
 
 impl Answers {
     /// From now on these are all shows.
-    pub(super) fn shows_again(&self, shows: Vec<Value>) {
+    pub(crate) fn shows_again(&self, shows: Vec<Value>) {
         *self.shows.lock().unwrap() = shows;
     }
 
     /// The right answer.
-    pub(super) fn right(&self, ask: &Ask) -> (u16, String) {
+    pub(crate) fn right(&self, ask: &Ask) -> (u16, String) {
         match ask.service {
             Target::SetlistFm => {
                 let date = ask.url.split("date=").nth(1).unwrap().split('&').next().unwrap();
@@ -99,7 +99,7 @@ impl Answers {
 }
 
 /// A show at a venue, whose id is its name.
-pub(super) fn show(date: &str, venue: &str, artist: &str, songs: usize) -> Value {
+pub(crate) fn show(date: &str, venue: &str, artist: &str, songs: usize) -> Value {
     let day: chrono::NaiveDate = date.parse().unwrap();
     let songs: Vec<Value> =
         (0..songs).map(|song| json!({ "name": format!("song {song}") })).collect();
@@ -113,13 +113,13 @@ pub(super) fn show(date: &str, venue: &str, artist: &str, songs: usize) -> Value
 }
 
 /// A music venue of OpenStreetMap.
-pub(super) fn poi(number: u64, name: &str, place: Place) -> Value {
+pub(crate) fn poi(number: u64, name: &str, place: Place) -> Value {
     json!({ "type": "node", "id": number, "lat": place.lat, "lon": place.lon,
         "tags": { "name": name, "amenity": "music_venue" } })
 }
 
 /// Photos `number` of an evening, a few minutes apart, by a phone that notes zone and place.
-pub(super) fn photo(number: u32, taken: &str, place: Option<Place>) -> ScannedFile {
+pub(crate) fn photo(number: u32, taken: &str, place: Option<Place>) -> ScannedFile {
     let local: NaiveDateTime = taken.parse().unwrap();
     ScannedFile {
         file_id: format!("/photos/{number}.jpg"),
@@ -139,17 +139,17 @@ pub(super) fn photo(number: u32, taken: &str, place: Option<Place>) -> ScannedFi
 }
 
 /// Six photos from nine o'clock on.
-pub(super) fn evening(first: u32, date: &str, place: Place) -> Vec<ScannedFile> {
+pub(crate) fn evening(first: u32, date: &str, place: Place) -> Vec<ScannedFile> {
     let taken = |number: u32| format!("{date}T21:{:02}:00", 5 * number);
     (0..6).map(|number| photo(first + number, &taken(number), Some(place))).collect()
 }
 
 /// What a job leaves behind.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
-    pub(super) jobs: Mutex<VecDeque<FollowUp>>,
-    pub(super) dropped: Mutex<Vec<String>>,
-    pub(super) reports: Mutex<Vec<Value>>,
+pub(crate) struct Desk {
+    pub(crate) jobs: Mutex<VecDeque<FollowUp>>,
+    pub(crate) dropped: Mutex<Vec<String>>,
+    pub(crate) reports: Mutex<Vec<Value>>,
     checkpoint: Mutex<Option<Value>>,
 }
 
@@ -196,15 +196,15 @@ impl JobPort for Desk {
     }
 }
 
-pub(super) struct Stage {
-    pub(super) effects: Effects,
-    pub(super) desk: Arc<Desk>,
-    pub(super) world: Arc<Answers>,
+pub(crate) struct Stage {
+    pub(crate) effects: Effects,
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) world: Arc<Answers>,
     _folder: tempfile::TempDir,
 }
 
 impl Stage {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("catalogue.db").display());
         let options = CatalogueOptions { url, ..CatalogueOptions::default() };
@@ -238,6 +238,7 @@ impl Stage {
         };
         let effects = Effects {
             drive: crate::effects::google::GoogleDrive::default(),
+            mail: crate::effects::mail::Mail::default(),
             world: World::new(catalogue.clone(), Some(Online::new(&fetch, &services))),
             catalogue,
             objects: Objects::folder(folder.path().join("objects")),
@@ -252,41 +253,41 @@ impl Stage {
     }
 
     /// With one show at the club, on one evening.
-    pub(super) async fn with_a_show() -> Self {
+    pub(crate) async fn with_a_show() -> Self {
         let stage = Self::new().await;
         stage.show(show("2019-06-14", "9:30 Club", "The Band", 3));
         stage.poi(poi(1, "9:30 Club", CLUB));
         stage
     }
 
-    pub(super) fn show(&self, show: Value) {
+    pub(crate) fn show(&self, show: Value) {
         self.world.shows.lock().unwrap().push(show);
     }
 
-    pub(super) fn poi(&self, poi: Value) {
+    pub(crate) fn poi(&self, poi: Value) {
         self.world.pois.lock().unwrap().push(poi);
     }
 
-    pub(super) fn trouble(&self, trouble: Option<(Target, Trouble)>) {
+    pub(crate) fn trouble(&self, trouble: Option<(Target, Trouble)>) {
         *self.world.trouble.lock().unwrap() = trouble;
     }
 
     /// Which services were asked since the last call.
-    pub(super) fn asked(&self) -> Vec<Target> {
+    pub(crate) fn asked(&self) -> Vec<Target> {
         std::mem::take(&mut self.world.asked.lock().unwrap())
     }
 
     /// So much later.
-    pub(super) fn later(&mut self, pause: Duration) {
+    pub(crate) fn later(&mut self, pause: Duration) {
         let pause = i64::try_from(pause.as_millis()).unwrap();
         self.effects.clock = Clock::Fixed(self.effects.clock.now_ms() + pause);
     }
 
-    pub(super) async fn add(&self, photos: &[ScannedFile]) {
+    pub(crate) async fn add(&self, photos: &[ScannedFile]) {
         self.add_for(USER, photos).await;
     }
 
-    pub(super) async fn add_for(&self, user: i64, photos: &[ScannedFile]) {
+    pub(crate) async fn add_for(&self, user: i64, photos: &[ScannedFile]) {
         let now = self.effects.clock.now_ms();
         for page in photos.chunks(100) {
             let page =
@@ -295,7 +296,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn context(&self, id: &str, attempt: u32) -> JobContext {
+    pub(crate) fn context(&self, id: &str, attempt: u32) -> JobContext {
         let info = JobInfo {
             id: id.to_owned(),
             queue: "concert-matching".to_owned(),
@@ -309,25 +310,25 @@ impl Stage {
     }
 
     /// Hands over what is to be matched; answers the ids of the jobs.
-    pub(super) async fn ask(&self) -> Vec<String> {
+    pub(crate) async fn ask(&self) -> Vec<String> {
         self.ask_for(USER).await
     }
 
-    pub(super) async fn ask_for(&self, user: i64) -> Vec<String> {
+    pub(crate) async fn ask_for(&self, user: i64) -> Vec<String> {
         let cx = self.context("scan", 1);
         super::super::ask(&cx, user, self.effects.clock.now_ms(), |_, _| {}).await.unwrap();
         self.desk.jobs.lock().unwrap().iter().map(|job| job.id.clone()).collect()
     }
 
     /// Runs a job as the engine does.
-    pub(super) async fn run(&self, job: &FollowUp) -> Result<Value, JobError> {
+    pub(crate) async fn run(&self, job: &FollowUp) -> Result<Value, JobError> {
         let registry = crate::registry();
         let entry = registry.get(&job.kind).unwrap();
         entry.run(&job.payload.to_string(), self.context(&job.id, 1)).unwrap().await
     }
 
     /// Runs all jobs that are due, and those that follow from them.
-    pub(super) async fn work(&self) -> Vec<Value> {
+    pub(crate) async fn work(&self) -> Vec<Value> {
         let mut results = Vec::new();
         loop {
             let job = {
@@ -341,23 +342,23 @@ impl Stage {
     }
 
     /// The jobs that wait for their time, and how many days from now that is.
-    pub(super) fn delayed(&self) -> Vec<(FollowUp, u64)> {
+    pub(crate) fn delayed(&self) -> Vec<(FollowUp, u64)> {
         let jobs = self.desk.jobs.lock().unwrap();
         let days = |job: &FollowUp| Some(job.delay?.as_secs() / 86_400);
         jobs.iter().filter_map(|job| Some((job.clone(), days(job)?))).collect()
     }
 
     /// A table as text, `|` between columns.
-    pub(super) async fn rows(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
         self.effects.catalogue.rows(sql).await
     }
 
-    pub(super) async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         self.effects.catalogue.execute(sql).await;
     }
 
     /// Which night each photo is of, and who says so.
-    pub(super) async fn links(&self) -> Vec<String> {
+    pub(crate) async fn links(&self) -> Vec<String> {
         let sql = "SELECT file_id || ' ' || COALESCE(night_id, '-') || ' ' || decided_by AS row \
                    FROM photo_links ORDER BY file_id";
         self.rows(sql).await

@@ -14,6 +14,7 @@
 //! - `drive`: what listings of Google Drive have seen;
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
+//! - `mail`: to whom, which mails, and what became of them;
 //! - `venue_table`: places of OpenStreetMap where concerts could be;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
@@ -29,6 +30,7 @@ mod exports;
 mod history;
 mod letter;
 mod lookalikes;
+mod mail;
 mod matching;
 mod options;
 mod outcomes;
@@ -57,6 +59,7 @@ pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
 pub use error::CatalogueError;
 pub use exports::{Export, ExportState};
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};
+pub use mail::{LedgerCount, LedgerMail, MailKey, MailState};
 pub use matching::{Concert, Concerts};
 pub use options::CatalogueOptions;
 pub use outcomes::PhotoOutcome;
@@ -77,6 +80,7 @@ pub(crate) use error::catalogue_error;
 pub(crate) use exports::{ExportOrder, MadeExport};
 pub(crate) use history::{NightRow, ShowRow};
 pub(crate) use lookalikes::{Content, Lookalike};
+pub(crate) use mail::{CelebratedNight, Mark, NewMail, NightTold, NotSent, Recipient};
 pub(crate) use matching::{
     EveningMatch, GroupedPhoto, GroupedSession, MatchTally, Member, PhotoSession, Regrouping,
     SessionMatch, SessionPhoto,

@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "venue_table", include_str!("../../../migrations/0005_venue_table.sql")),
     (6, "accounts", include_str!("../../../migrations/0006_accounts.sql")),
     (7, "drive", include_str!("../../../migrations/0007_drive.sql")),
+    (8, "mail", include_str!("../../../migrations/0008_mail.sql")),
     (9, "exports", include_str!("../../../migrations/0009_exports.sql")),
 ];
 

@@ -1,0 +1,28 @@
+"""Reads a mail from standard input as RFC 5322 and MIME say, and tells what it holds as JSON."""
+
+import email
+import email.policy
+import json
+import sys
+
+raw = sys.stdin.buffer.read()
+mail = email.message_from_bytes(raw, policy=email.policy.default)
+defects = [str(defect) for part in mail.walk() for defect in part.defects]
+defects += [f"{name}: {defect}" for name, value in mail.items() for defect in value.defects]
+parts = [
+    {"type": part.get_content_type(), "charset": part.get_content_charset(), "text": part.get_content()}
+    for part in mail.walk()
+    if not part.is_multipart()
+]
+print(
+    json.dumps(
+        {
+            "type": mail.get_content_type(),
+            "headers": [[name, str(value)] for name, value in mail.items()],
+            "defects": defects,
+            "parts": parts,
+            "longest": max(len(line) for line in raw.split(b"\r\n")),
+            "bare": raw.replace(b"\r\n", b"").count(b"\n") + raw.replace(b"\r\n", b"").count(b"\r"),
+        }
+    )
+)
