@@ -35,7 +35,9 @@ fn the_files_to_start_from_are_valid() {
             environment: secrets.clone().into_iter().collect(),
             flags: Vec::new(),
         };
-        sources.load().unwrap();
+        let config = sources.load().unwrap();
+        // One that is named there would be the only one.
+        assert!(config.queues.keys().eq(load(&[], &[]).unwrap().queues.keys()), "{name}");
     }
 }
 
