@@ -43,6 +43,8 @@ pub(super) const FAMILIES: &[(&str, &str)] = &[
     ("roadie_jobs_finished_total", "counter"),
     ("roadie_jobs_recovered_total", "counter"),
     ("roadie_jobs_started_total", "counter"),
+    ("roadie_mail_alerts_total", "counter"),
+    ("roadie_mails_total", "counter"),
     ("roadie_memory_budget_bytes", "gauge"),
     ("roadie_photos_scanned_total", "counter"),
     ("roadie_queue_jobs", "gauge"),
