@@ -52,6 +52,17 @@ def alerts_are_tested_and_explained():
         faults.append(f"RUNBOOK.md explains {name}, which is no alert")
 
 
+def links_of_the_runbook_lead_somewhere():
+    runbook = text("RUNBOOK.md")
+    # As GitHub makes anchors of headings, as far as these go.
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", runbook, re.M)
+    }
+    for link in re.findall(r"\]\(#([^)]+)\)", runbook):
+        agree(link in anchors, f"RUNBOOK.md links to #{link}, which is no heading")
+
+
 def whoever_kills_waits_long_enough():
     compose = yaml.safe_load(text("compose.yaml"))["services"]
     pod = resources("deployment.yaml")["Deployment"]["spec"]["template"]["spec"]
@@ -127,6 +138,7 @@ def grafana_finds_what_it_is_given():
 
 for check in [
     alerts_are_tested_and_explained,
+    links_of_the_runbook_lead_somewhere,
     whoever_kills_waits_long_enough,
     both_autoscalers_do_the_same,
     one_version_everywhere,
