@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 
 use super::matching::{CLUB, asking, take};
 use super::stand_ins::world;
-use super::support::eventually;
 use super::support::fleet::Fleet;
 use super::support::prometheus::Prometheus;
 use super::support::stage::{Stage, user};
+use super::support::{eventually, within};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboard.json");
 const AUTOSCALER: &str = include_str!("../../deploy/kubernetes/keda.yaml");
 const REHEARSALS: &str = "rehearsals";
+/// Two scans with their matches come first, between many other tests.
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// A panel, and one of its queries as Grafana would send it.
 fn panels() -> Vec<(String, String)> {
@@ -101,7 +103,7 @@ async fn every_panel_alert_and_autoscaler_finds_what_it_asks_for() {
         let open: Vec<_> = panels().into_iter().chain(triggers()).collect();
         assert!(open.len() > 40, "{}", open.len());
         let open = RefCell::new(open);
-        eventually("every query has data", async || {
+        within(LIMIT, "every query has data", async || {
             let mut still = Vec::new();
             for (title, query) in open.take() {
                 let values = prometheus.values(&query).await;

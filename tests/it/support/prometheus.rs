@@ -57,13 +57,13 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes these addresses four times a second.
+    /// Scrapes these addresses twice a second.
     pub(crate) async fn scraping(targets: &[SocketAddr]) -> Result<Self, Missing> {
         let program = program("prometheus")?;
         let dir = tempfile::tempdir().unwrap();
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let configuration = format!(
-            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms, evaluation_interval: 1s }}\n\
+            "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 1s }}\n\
              rule_files: ['{ALERTS}']\n\
              scrape_configs: [{{ job_name: roadie, static_configs: [{{ targets: [{}] }}] }}]\n",
             targets.join(", ")
