@@ -4,9 +4,13 @@ import email
 import email.policy
 import json
 import sys
+from email.header import decode_header, make_header
 
 raw = sys.stdin.buffer.read()
 mail = email.message_from_bytes(raw, policy=email.policy.default)
+# Up to Python 3.12 the parser of addresses keeps the space between two encoded words, which is none (RFC 2047, 6.2).
+plain = email.message_from_bytes(raw)
+people = {name: str(make_header(decode_header(plain[name]))) for name in ("From", "To")}
 defects = [str(defect) for part in mail.walk() for defect in part.defects]
 defects += [f"{name}: {defect}" for name, value in mail.items() for defect in value.defects]
 parts = [
@@ -18,7 +22,7 @@ print(
     json.dumps(
         {
             "type": mail.get_content_type(),
-            "headers": [[name, str(value)] for name, value in mail.items()],
+            "headers": [[name, people.get(name, str(value))] for name, value in mail.items()],
             "defects": defects,
             "parts": parts,
             "longest": max(len(line) for line in raw.split(b"\r\n")),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::facts::Facts;
+use super::later;
 use super::milestones::{ANNIVERSARIES, Celebration, RIPE, celebrate};
 use super::send_email::SendEmail;
 use super::template::{List, Template};
@@ -85,6 +86,13 @@ fn today(now_ms: i64, zone: Tz) -> NaiveDate {
     DateTime::from_timestamp_millis(now_ms).unwrap_or_default().with_timezone(&zone).date_naive()
 }
 
+/// The user's day on which a mail would be sent: at night, that of the morning.
+fn read_on(cx: &JobContext, now_ms: i64, zone: Tz) -> NaiveDate {
+    let quiet = cx.effects().mail.office().map(|office| office.settings.quiet);
+    let asleep = quiet.and_then(|quiet| later::asleep(now_ms, zone, quiet)).unwrap_or_default();
+    today(now_ms.saturating_add(i64::try_from(asleep.as_millis()).unwrap_or(0)), zone)
+}
+
 impl Job for CelebrateMilestones {
     const KIND: &'static str = "celebrate-milestones";
     const QUEUE: &'static str = "notifications";
@@ -121,7 +129,7 @@ async fn of_user(cx: &JobContext, user_id: i64) -> Result<Celebrated, JobError> 
     let recipient = catalogue.mail_recipient(user_id).await.map_err(catalogue_error)?;
     let zone = recipient.as_ref().and_then(|each| each.tz.as_deref()?.parse().ok());
     let now = effects.clock.now_ms();
-    let today = today(now, zone.unwrap_or(Tz::UTC));
+    let today = read_on(cx, now, zone.unwrap_or(Tz::UTC));
     let nights = catalogue.nights_of(user_id).await.map_err(catalogue_error)?;
     let marks = catalogue.milestone_marks(user_id).await.map_err(catalogue_error)?;
     let found = celebrate(&nights, &marks, now, today);

@@ -19,7 +19,7 @@ pub(super) const RIPE: Duration = Duration::from_hours(24);
 /// Nights that are longer ago are told of in a digest only, in days.
 const RECENT: i64 = 30;
 /// So many days after an anniversary it is still one: nobody may have looked on the day.
-const BELATED: i64 = 2;
+const BELATED: i64 = 1;
 
 const NIGHTS: [i32; 4] = [1, 10, 25, 50];
 /// Beyond those, every so many.
@@ -139,7 +139,8 @@ impl Celebration {
     }
 }
 
-/// What to celebrate of nights in the order of their dates, where `marks` were before. `today` is the user's.
+/// What to celebrate of nights in the order of their dates, where `marks` were before. `today` is the
+/// user's, on which they will read of it.
 pub(super) fn celebrate(
     nights: &[CelebratedNight],
     marks: &BTreeMap<String, i32>,

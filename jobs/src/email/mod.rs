@@ -2,7 +2,7 @@
 //!
 //! - `template`: what mails there are, and which list each is of; `facts`: what each tells;
 //! - `ask`: other jobs ask for a mail here;
-//! - `send_email`: the kind that sends one; `standing`: what becomes of one that was begun before;
+//! - `send_email`: the kind that sends one; `sending`: how; `standing`: what becomes of one that was begun before;
 //!   `later`: when it is tried again; `fate`: what becomes of it when it was not taken;
 //! - `told`: from ids to names; `words`: dates and numbers in the languages that there are; `page`: subject,
 //!   text and HTML;
@@ -15,6 +15,7 @@ mod later;
 mod milestones;
 mod page;
 mod send_email;
+mod sending;
 mod standing;
 mod template;
 #[cfg(test)]

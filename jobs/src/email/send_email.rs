@@ -1,39 +1,24 @@
 //! `send-email`
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use chrono::DateTime;
-use chrono_tz::Tz;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 
-use super::facts::Facts;
-use super::fate::{Alert, Fate, alert, fate};
-use super::later;
-use super::page::{self, Filling};
+use super::sending::Sending;
 use super::standing::{Next, next};
 use super::template::Template;
-use super::told;
-use super::words::Language;
 use crate::context::{FollowUp, JobContext};
-use crate::effects::catalogue::{
-    LedgerMail, MailKey, MailState, NewMail, NotSent, Recipient, catalogue_error,
-};
-use crate::effects::mail::{Draft, Letter, LetterError, Office, OneClick, Undelivered};
+use crate::effects::catalogue::{LedgerMail, MailKey, NewMail, catalogue_error};
 use crate::job::{Job, JobError, Timeout};
-use crate::metric;
 use crate::schema::describe;
 
 /// Until somebody has configured it.
 const OFF: Duration = Duration::from_hours(1);
 /// Longer names are none: they become parts of job ids.
 const LONGEST_VALUE: usize = 200;
-const NO_ADDRESS: &str = "no address";
-const NOT_WANTED: &str = "not wanted";
-const QUIET: &str = "it is night where its recipient is";
 const LOST: &str = "the worker, or its connection, was lost while it handed the mail over";
 
 /// Sends one mail to a user, at most once.
@@ -80,14 +65,14 @@ fn value<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
 #[serde(rename_all = "camelCase")]
 pub struct MailOutcome {
     /// `sent`, `failed`, `suppressed`, `unwanted`, `unknown`; `gone`: there is no such user.
-    outcome: &'static str,
+    pub(super) outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
     /// What the mail server said: `250 2.0.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<String>,
+    pub(super) status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<String>,
+    pub(super) message_id: Option<String>,
 }
 
 impl MailOutcome {
@@ -145,274 +130,5 @@ impl Job for SendEmail {
             Next::GiveUpKnowing => sending.unknown(mail.attempts, LOST, mail.message_id).await,
             Next::Offer => sending.run(&mail).await,
         }
-    }
-}
-
-/// One attempt to send a mail of which it is sure that it was not sent.
-struct Sending<'a> {
-    cx: &'a JobContext,
-    office: Arc<Office>,
-    key: MailKey,
-    template: Template,
-    /// How often a server was asked before.
-    attempts: i32,
-}
-
-impl Sending<'_> {
-    fn now(&self) -> i64 {
-        self.cx.effects().clock.now_ms()
-    }
-
-    async fn run(&self, mail: &LedgerMail) -> Result<MailOutcome, JobError> {
-        let effects = self.cx.effects();
-        let recipient = effects.catalogue.mail_recipient(self.key.user_id).await;
-        let Some(recipient) = recipient.map_err(catalogue_error)? else {
-            return self.ended(MailState::Unwanted, NO_ADDRESS, None).await;
-        };
-        let list = self.template.list();
-        let wanted = effects.catalogue.mail_wanted(self.key.user_id, list.name()).await;
-        if !wanted.map_err(catalogue_error)?.unwrap_or(list.unasked()) {
-            return self.ended(MailState::Unwanted, NOT_WANTED, None).await;
-        }
-        let hashes = self.office.settings.keys.address_hashes(&recipient.address);
-        let suppressed = effects.catalogue.mail_suppression(&hashes).await;
-        if let Some(reason) = suppressed.map_err(catalogue_error)? {
-            let reason = format!("the address gets no mail: {reason}");
-            return self.ended(MailState::Suppressed, &reason, None).await;
-        }
-        let zone = recipient.tz.as_deref().and_then(|tz| tz.parse().ok()).unwrap_or(Tz::UTC);
-        if !list.unasked()
-            && let Some(asleep) = later::asleep(self.now(), zone, self.office.settings.quiet)
-        {
-            self.waits(QUIET, None, false, false).await?;
-            return Err(JobError::postpone(asleep, anyhow!(QUIET)));
-        }
-        let letter = match self.letter(mail, &recipient, zone).await? {
-            Ok(letter) => letter,
-            Err(error) => return self.ended(MailState::Failed, &error.to_string(), None).await,
-        };
-        self.cx.safe_point()?;
-        let offered = self.office.transport.offer(&letter).await;
-        let offer = match offered {
-            Ok(offer) => offer,
-            Err(undelivered) => return self.not_taken(mail, undelivered, false, &hashes).await,
-        };
-        let begun = effects.catalogue.begin_sending(
-            &self.key,
-            self.attempts,
-            &letter.message_id,
-            self.now(),
-        );
-        if !begun.await.map_err(catalogue_error)? {
-            drop(offer);
-            let told = anyhow!("another job is sending this mail");
-            return Err(JobError::postpone(self.office.settings.first_pause, told));
-        }
-        let status = match offer.hand_over().await {
-            Ok(status) => status,
-            Err(undelivered) => return self.not_taken(mail, undelivered, true, &hashes).await,
-        };
-        let sent = effects.catalogue.mail_sent(&self.key, self.attempts + 1, &status, self.now());
-        // The server has it: what goes wrong from here on must not send it again.
-        sent.await.map_err(catalogue_error)?;
-        self.count("sent");
-        Ok(MailOutcome {
-            outcome: MailState::Sent.as_str(),
-            reason: None,
-            status: Some(status),
-            message_id: Some(letter.message_id),
-        })
-    }
-
-    /// The message; or why it can never be one.
-    async fn letter(
-        &self,
-        mail: &LedgerMail,
-        recipient: &Recipient,
-        zone: Tz,
-    ) -> Result<Result<Letter, LetterError>, JobError> {
-        let settings = &self.office.settings;
-        let language = Language::of(recipient.locale.as_deref());
-        let list = self.template.list();
-        let token = settings.keys.token(self.key.user_id, list.name()).filter(|_| !list.unasked());
-        let one_click =
-            token.filter(|_| !settings.unsubscribe_url.is_empty()).map(|token| OneClick {
-                url: format!("{}{token}", settings.unsubscribe_url),
-                mailto: Some(&settings.unsubscribe_mailto)
-                    .filter(|address| !address.is_empty())
-                    .map(|address| format!("mailto:{address}?subject={token}")),
-            });
-        let facts = Facts::read(mail.facts.as_deref());
-        let told = told::filling(&self.cx.effects().catalogue, language, &self.key, facts, zone);
-        let filling = Filling {
-            app_name: told::clean(&settings.app_name),
-            app_url: settings.app_url.clone(),
-            name: recipient.name.as_deref().map(told::clean).unwrap_or_default(),
-            unsubscribe_url: one_click.as_ref().map(|each| each.url.clone()).unwrap_or_default(),
-            ..told.await?
-        };
-        let page = page::page(self.template, language, filling).map_err(JobError::discard)?;
-        let draft = Draft {
-            key: &self.key,
-            from: &settings.from,
-            address: &recipient.address,
-            name: recipient.name.as_deref(),
-            subject: &page.subject,
-            text: page.text,
-            html: page.html,
-            one_click,
-            now_ms: self.now(),
-        };
-        Ok(draft.letter())
-    }
-
-    /// A server has not taken the mail, or nobody knows. `handed_over`: it was waiting for the content.
-    async fn not_taken(
-        &self,
-        mail: &LedgerMail,
-        undelivered: Undelivered,
-        handed_over: bool,
-        hashes: &[String],
-    ) -> Result<MailOutcome, JobError> {
-        if let Some(alert) = alert(&undelivered) {
-            self.alert(alert, &undelivered);
-        }
-        let reason = undelivered.to_string();
-        let status = match &undelivered {
-            Undelivered::Refused(refusal) => Some(refusal.to_string()),
-            _ => None,
-        };
-        let settings = &self.office.settings;
-        match fate(&undelivered) {
-            Fate::Later { deferred } => {
-                let since = mail.deferred_at.unwrap_or_else(|| self.now());
-                let waited = DateTime::from_timestamp_millis(self.now())
-                    .zip(DateTime::from_timestamp_millis(since))
-                    .and_then(|(now, since)| (now - since).to_std().ok());
-                if deferred && waited.unwrap_or_default() >= settings.give_up {
-                    let reason = format!("put off for too long; last, {reason}");
-                    self.settle(MailState::Failed, &reason, status, handed_over, false).await?;
-                    self.count("failed");
-                    return Err(JobError::discard(anyhow!(reason)));
-                }
-                let asked = !matches!(undelivered, Undelivered::Resting { .. });
-                if handed_over {
-                    self.settle(MailState::Reserved, &reason, status, true, deferred).await?;
-                } else {
-                    self.waits(&reason, status, asked, deferred).await?;
-                }
-                self.count("deferred");
-                let pause = match undelivered {
-                    Undelivered::Resting { after, .. } => after,
-                    _ if deferred => later::pause(settings, self.attempts + 1, fastrand::f64()),
-                    _ => later::pause(settings, 1, fastrand::f64()),
-                };
-                Err(JobError::postpone(pause, undelivered))
-            }
-            Fate::Ended(MailState::Unknown) => {
-                self.unknown(self.attempts + 1, &reason, mail.message_id.clone()).await
-            }
-            Fate::Ended(state) => {
-                if let (MailState::Suppressed, Some(hash)) = (state, hashes.first()) {
-                    let catalogue = &self.cx.effects().catalogue;
-                    let said = status.as_deref();
-                    let suppressed = catalogue.suppress_mail(hash, "bad-address", said, self.now());
-                    suppressed.await.map_err(catalogue_error)?;
-                }
-                self.settle(state, &reason, status.clone(), handed_over, false).await?;
-                self.count(state.as_str());
-                let (outcome, reason) = (state.as_str(), Some(reason));
-                Ok(MailOutcome { outcome, reason, status, message_id: None })
-            }
-            Fate::Refused => {
-                self.settle(MailState::Failed, &reason, status, handed_over, false).await?;
-                self.count("failed");
-                Err(JobError::discard(undelivered))
-            }
-        }
-    }
-
-    /// Nobody knows whether it was sent, so it is not sent again.
-    async fn unknown(
-        &self,
-        attempt: i32,
-        reason: &str,
-        message_id: Option<String>,
-    ) -> Result<MailOutcome, JobError> {
-        let became = NotSent {
-            state: MailState::Unknown,
-            reason,
-            status: None,
-            asked: true,
-            deferred: false,
-        };
-        let catalogue = &self.cx.effects().catalogue;
-        let noted = catalogue.mail_not_taken(&self.key, attempt, &became, self.now()).await;
-        noted.map_err(catalogue_error)?;
-        self.count("unknown");
-        let (outcome, reason) = (MailState::Unknown.as_str(), Some(reason.to_owned()));
-        Ok(MailOutcome { outcome, reason, status: None, message_id })
-    }
-
-    /// Never sent, and no server was asked.
-    async fn ended(
-        &self,
-        state: MailState,
-        reason: &str,
-        status: Option<String>,
-    ) -> Result<MailOutcome, JobError> {
-        let became =
-            NotSent { state, reason, status: status.clone(), asked: false, deferred: false };
-        self.note(&became).await?;
-        self.count(state.as_str());
-        let (outcome, reason) = (state.as_str(), Some(reason.to_owned()));
-        Ok(MailOutcome { outcome, reason, status, message_id: None })
-    }
-
-    /// Not sent yet.
-    async fn waits(
-        &self,
-        reason: &str,
-        status: Option<String>,
-        asked: bool,
-        deferred: bool,
-    ) -> Result<(), JobError> {
-        self.note(&NotSent { state: MailState::Reserved, reason, status, asked, deferred }).await
-    }
-
-    /// What became of a mail that a server was asked to take.
-    async fn settle(
-        &self,
-        state: MailState,
-        reason: &str,
-        status: Option<String>,
-        handed_over: bool,
-        deferred: bool,
-    ) -> Result<(), JobError> {
-        let became = NotSent { state, reason, status, asked: true, deferred };
-        if !handed_over {
-            return self.note(&became).await;
-        }
-        let catalogue = &self.cx.effects().catalogue;
-        let noted =
-            catalogue.mail_not_taken(&self.key, self.attempts + 1, &became, self.now()).await;
-        noted.map_err(catalogue_error)
-    }
-
-    async fn note(&self, became: &NotSent<'_>) -> Result<(), JobError> {
-        let catalogue = &self.cx.effects().catalogue;
-        let noted = catalogue.mail_not_sent(&self.key, self.attempts, became, self.now()).await;
-        noted.map_err(catalogue_error)
-    }
-
-    fn count(&self, outcome: &'static str) {
-        let template = self.template.name();
-        metrics::counter!(metric::MAILS, "template" => template, "outcome" => outcome).increment(1);
-    }
-
-    fn alert(&self, alert: Alert, undelivered: &Undelivered) {
-        let (reason, template) = (alert.name(), self.template.name());
-        metrics::counter!(metric::MAIL_ALERTS, "reason" => reason).increment(1);
-        tracing::error!(reason, template, error = %undelivered, "somebody should look after the mail");
     }
 }

@@ -113,8 +113,8 @@ fn anniversaries_are_celebrated_on_their_day_and_shortly_after() {
     let day = |text: &str| text.parse::<NaiveDate>().unwrap();
     for (date, today, expected) in [
         ("2022-11-14", "2023-11-14", "anniversary/n0 1 n0"),
-        ("2022-11-14", "2023-11-16", "anniversary/n0 1 n0"),
-        ("2022-11-14", "2023-11-17", ""),
+        ("2022-11-14", "2023-11-15", "anniversary/n0 1 n0"),
+        ("2022-11-14", "2023-11-16", ""),
         ("2022-11-14", "2023-11-13", ""),
         ("2018-11-14", "2023-11-14", "anniversary/n0 5 n0"),
         ("2013-11-14", "2023-11-14", "anniversary/n0 10 n0"),

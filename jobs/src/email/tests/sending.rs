@@ -27,7 +27,7 @@ async fn whatever_a_server_says_has_one_outcome() {
         (Says::Instead(unreachable.clone()), "in 1 min", "reserved (1)"),
         (Says::AtTheEnd(unreachable), "in 1 min", "reserved (1)"),
         (Says::Instead(Undelivered::Misconfigured("TLS".to_owned())), "in 1 min", "reserved (1)"),
-        (Says::Instead(Undelivered::Resting { why: "busy".to_owned(), after: Duration::from_mins(7) }), "in 7 min", "reserved (0)"),
+        (Says::Instead(Undelivered::Resting { why: "busy".to_owned(), after: Duration::from_mins(7) }), "in 5 min", "reserved (0)"),
         (Says::Instead(replies(Recipient, 552, Some((5, 2, 2)))), "failed", "failed 552 5.2.2 (1)"),
         (Says::Instead(Undelivered::AddressNotTaken), "failed", "failed (1)"),
         (Says::AtTheEnd(replies(Content, 554, Some((5, 7, 1)))), "Discard", "failed 554 5.7.1 (1)"),

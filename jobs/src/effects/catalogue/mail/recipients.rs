@@ -4,7 +4,7 @@ use crate::effects::catalogue::batch;
 use crate::effects::catalogue::error::{unread, written};
 use crate::effects::catalogue::row::TableRow;
 use crate::effects::catalogue::text::{WORD, capped};
-use crate::effects::catalogue::{Catalogue, CatalogueError};
+use crate::effects::catalogue::{Catalogue, CatalogueError, users};
 
 const RECIPIENTS: &str = "mail_recipients";
 const PREFERENCES: &str = "mail_preferences";
@@ -47,6 +47,29 @@ impl Catalogue {
                 })
             })
             .transpose()
+        })
+        .await
+    }
+
+    /// Notes where a user gets mail, as web tiers do; English, and as if they lived by UTC.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Begin`], `Write` or `Commit`.
+    pub async fn set_mail_recipient(
+        &self,
+        user_id: i64,
+        address: &str,
+        name: &str,
+        now_ms: i64,
+    ) -> Result<(), CatalogueError> {
+        let sql = "INSERT INTO mail_recipients (user_id, address, name) VALUES ($1, $2, $3) \
+                   ON CONFLICT (user_id) DO UPDATE SET address = excluded.address, name = excluded.name";
+        self.timed("set_mail_recipient", async {
+            let mut transaction = self.primary.begin().await.map_err(CatalogueError::Begin)?;
+            users::ensure(&mut transaction, user_id, now_ms).await?;
+            let query = sqlx::query(sql).bind(user_id).bind(address).bind(name);
+            query.execute(&mut *transaction).await.map_err(written(RECIPIENTS))?;
+            transaction.commit().await.map_err(CatalogueError::Commit)
         })
         .await
     }
