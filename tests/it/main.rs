@@ -18,6 +18,7 @@ mod cancel;
 mod cancel_waiting;
 mod chaos_frozen;
 mod chaos_kill_storm;
+mod chaos_mail;
 mod chaos_poison;
 mod chaos_redis;
 mod chaos_stalled;

@@ -8,6 +8,7 @@ mod dead_letters;
 mod errors;
 mod listings;
 mod lookalikes;
+mod mail;
 mod matching;
 mod opening;
 mod pages;
