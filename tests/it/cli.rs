@@ -207,6 +207,8 @@ async fn a_demo_takes_folders_of_any_name() {
         let said = run(&stage, &["demo", &folder, "--data", &data]).await;
         assert_eq!(said.code, 0, "{said:?}");
         assert!(said.out.contains("photos      5 ("), "{said:?}");
+        assert!(said.out.contains("mails       1 in "), "{said:?}");
+        assert!(said.out.contains("  Your photos have been looked through\n"), "{said:?}");
     }
     let inside = run(&stage, &["demo", &data, "--data", &data]).await;
     assert_eq!(inside.code, 1);

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 /// Only a demo writes this, so a folder that holds it is a demo's.
 const MARK: &str = ".roadie-demo";
 /// What demos leave behind, beside the mark.
-const LEFT: [&str; 9] = [
+const LEFT: [&str; 10] = [
     "photos",
+    "mail",
     "objects",
     "catalogue.db",
     "catalogue.db-wal",

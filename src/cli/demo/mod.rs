@@ -1,6 +1,7 @@
 //! `roadie demo`: the whole daemon with nothing but this binary and a Redis server program.
 
 mod data;
+mod mail;
 mod redis_server;
 mod report;
 
@@ -78,6 +79,7 @@ pub(super) async fn demo(args: Args, sources: Sources) -> anyhow::Result<ExitCod
     let queues = Queues::connect(&config.redis).await?;
     let daemon = Daemon::build(config.clone(), roadie_jobs::registry(), recorder.clone()).await?;
     let address = daemon.http_address();
+    mail::subscribe(&config, USER).await?;
     let running = tokio::spawn(daemon.run(stop.clone()));
     say(&format!("scanning    {}", folder.display()));
     let payload = json!({ "userId": USER, "path": folder, "batchSize": 200 });
@@ -119,6 +121,7 @@ fn configure(sources: &Sources, data: &Path, folder: &Path) -> anyhow::Result<Co
     // Not as text, in which a comma or a brace of a folder's name would mean something.
     config.data.dir = data.to_path_buf();
     config.folders.roots.push(folder.to_path_buf());
+    config.mail.folder = data.join("mail");
     Ok(config)
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::super::say;
 use super::super::table::{clip, plain, table};
+use super::mail;
 use crate::config::Config;
 use crate::daemon::catalogue_options;
 
@@ -24,6 +25,7 @@ pub(super) async fn print(
     let catalogue = Catalogue::connect(catalogue_options(config)).await?;
     let summary = catalogue.summary(user, REASONS).await?;
     let concerts = catalogue.concerts(user).await?;
+    let mails = mail::sent(&catalogue, &config.mail.folder, user).await?;
     catalogue.close().await;
     let number = |name: &str| result.get(name).and_then(Value::as_u64).unwrap_or(0);
     let (files, ms) = (number("totalPhotos"), number("duration").max(1));
@@ -64,6 +66,12 @@ pub(super) async fn print(
     }
     say("");
     say(&told(&concerts, matching));
+    say("");
+    say(&format!("mails       {} in {}", mails.len(), config.mail.folder.display()));
+    for (file, subject) in &mails {
+        let file = file.file_name().unwrap_or_default().to_string_lossy();
+        say(&format!("  {}\n    {user}/{file}", plain(subject)));
+    }
     say("\nnext:  bash deploy/demo.sh FOLDER     your own photos");
     say("       bash deploy/demo.sh --serve    stay up, and enqueue jobs from another terminal");
     Ok(())
