@@ -228,6 +228,7 @@ async fn effects(
         },
         variants: Arc::new(config.images.settings()),
         exports: Arc::new(config.exports.settings(&config.images)),
+        erasing: config.privacy.erasing(),
     })
 }
 

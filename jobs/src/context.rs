@@ -103,6 +103,35 @@ pub struct Children {
     pub failed: BTreeMap<String, String>,
 }
 
+/// Whose traces are to be removed from the queues.
+#[derive(Clone, Debug)]
+pub struct Traces {
+    /// Jobs whose payload names this user in `userId` are theirs.
+    pub user_id: i64,
+    /// What is counted is kept under this name until [`JobPort::end_forgetting`].
+    pub request_id: String,
+    /// Jobs of this kind are left alone until they have ended: they erase users.
+    pub spared: &'static str,
+    /// How ids of the user's jobs begin that tell whose they are, such as `scan:7`; a colon or nothing
+    /// follows.
+    pub job_ids: Vec<String>,
+    /// Names that the user's jobs claim.
+    pub claims: Vec<String>,
+    /// Keys that web tiers poll.
+    pub keys: Vec<String>,
+}
+
+/// What was found of a user in the queues, by all calls with the same request together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Jobs that still run; they were asked to stop.
+    pub running: u64,
+    /// Jobs that were removed or asked to stop, by queue.
+    pub jobs: BTreeMap<String, u64>,
+    /// Other things that were removed: `events`, `keys`, `schedules`.
+    pub others: BTreeMap<String, u64>,
+}
+
 /// A progress report and, optionally, the key that web tiers poll for it.
 #[derive(Clone, Debug)]
 pub struct Progress {
@@ -133,6 +162,12 @@ pub trait JobPort: Send + Sync {
     /// Drops what web tiers cache of something that has changed, and tells them. `changed` names it:
     /// the configured names of keys hold these, such as `userId`, in braces; one may come several times.
     async fn drop_cached(&self, changed: &[(&'static str, String)]) -> anyhow::Result<()>;
+    /// Removes what there is of a user in all queues: jobs in any state with all that hangs on them,
+    /// events, schedules, claims and polled keys. Jobs that run are asked to stop, and are to be removed
+    /// by another call when they have. May be repeated.
+    async fn forget_user(&self, traces: &Traces) -> anyhow::Result<Forgotten>;
+    /// Forgets what [`JobPort::forget_user`] has counted for a request.
+    async fn end_forgetting(&self, request_id: &str) -> anyhow::Result<()>;
     /// Adds a line to the job's log, which boards show.
     async fn log(&self, line: &str) -> anyhow::Result<()>;
 }
@@ -235,6 +270,16 @@ impl JobContext {
     /// Drops what web tiers cache of something that has changed; see [`JobPort::drop_cached`].
     pub async fn drop_cached(&self, changed: Vec<(&'static str, String)>) -> Result<(), JobError> {
         self.port.drop_cached(&changed).await.map_err(JobError::retry)
+    }
+
+    /// Removes what there is of a user in all queues; see [`JobPort::forget_user`].
+    pub async fn forget_user(&self, traces: &Traces) -> Result<Forgotten, JobError> {
+        self.port.forget_user(traces).await.map_err(JobError::retry)
+    }
+
+    /// Forgets what was counted for a request; see [`JobPort::end_forgetting`].
+    pub async fn end_forgetting(&self, request_id: &str) -> Result<(), JobError> {
+        self.port.end_forgetting(request_id).await.map_err(JobError::retry)
     }
 
     /// Adds a line to the job's log. Best effort: a log line never fails a job.

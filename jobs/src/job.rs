@@ -27,6 +27,8 @@ pub trait Job: DeserializeOwned + Send + 'static {
     const TIMEOUT: Timeout = Timeout::Total(Duration::from_secs(30));
     /// Which slots the handler needs.
     const SLOTS: SlotClass = SlotClass::Io;
+    /// Whether it is run for users who were erased: all others end without having begun.
+    const FOR_ERASED: bool = false;
 
     /// Becomes the job's return value in Redis.
     type Output: Serialize;
@@ -109,6 +111,8 @@ pub enum Decision {
     Discard,
     /// Again when all its children are done; counts no attempt.
     AwaitChildren,
+    /// The user whom it is about was erased: it ends, and nothing of it is kept.
+    Erased,
     /// The handler stopped because it was asked to; the engine knows by whom.
     Stopped,
 }
@@ -148,6 +152,11 @@ impl JobError {
             decision: Decision::AwaitChildren,
             source: anyhow::anyhow!("waits for its children"),
         }
+    }
+
+    /// The user whom the job is about was erased; nothing of it is kept, not even as a dead letter.
+    pub fn erased() -> Self {
+        Self { decision: Decision::Erased, source: anyhow::anyhow!("the user was erased") }
     }
 
     /// The handler saw [`JobContext::cancelled`] and stopped at a safe point.

@@ -6,7 +6,8 @@
 //! - [`job`]: the contract: [`Job`], [`JobError`], slot classes, defaults;
 //! - [`context`]: what a handler gets beside its payload: progress, checkpoint, cancellation, effects;
 //! - [`mod@registry`]: kind → handler;
-//! - `photos`, `concerts`, `exports`, [`email`], `rehearsal`: the handlers, one file per kind, named as the kind;
+//! - `photos`, `concerts`, `exports`, [`email`], [`privacy`], `rehearsal`: the handlers, one file per kind,
+//!   named as the kind;
 //! - [`effects`]: the only doors to the world: catalogue, objects, folders, clock;
 //! - `pixels`: pure: what a photo file says of itself;
 //! - `matching`: pure: from photos to the shows that they were taken at; [`evaluation`] measures it;
@@ -28,6 +29,7 @@ mod matching;
 pub mod metric;
 mod photos;
 mod pixels;
+pub mod privacy;
 pub mod registry;
 mod rehearsal;
 pub mod samples;
@@ -52,5 +54,6 @@ pub fn registry() -> Registry {
         .with::<photos::ScanDrive>()
         .with::<photos::ScanFolder>()
         .with::<photos::ScanS3>()
+        .with::<privacy::DeleteUser>()
         .with::<rehearsal::Rehearse>()
 }

@@ -62,6 +62,8 @@ pub struct Entry {
     pub timeout: Timeout,
     /// Slot class.
     pub slots: SlotClass,
+    /// Whether it is run for users who were erased.
+    pub for_erased: bool,
     /// What its payload looks like.
     pub payload: Schema,
     run: Box<Run>,
@@ -77,6 +79,7 @@ impl Entry {
             backoff: J::BACKOFF,
             timeout: J::TIMEOUT,
             slots: J::SLOTS,
+            for_erased: J::FOR_ERASED,
             payload: J::payload(),
             check: Box::new(|payload| decode::<J>(payload).map(drop)),
             run: Box::new(|payload, cx| {

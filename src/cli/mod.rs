@@ -12,6 +12,7 @@ mod link;
 mod mail;
 mod migrate;
 mod operator;
+mod privacy;
 mod queues;
 mod run;
 mod schedules;
@@ -81,6 +82,9 @@ enum Command {
     Mail(mail::Args),
     /// Show how many accounts of users there are, and seal their tokens under another key
     Tokens(tokens::Args),
+    /// Show receipts of users who were erased, and let one in again
+    #[command(subcommand)]
+    Privacy(privacy::Command),
     /// Check configuration, Redis, database, object store and address, and name every fault
     Check(check::Args),
     /// Ask the process on this host whether it works
@@ -157,6 +161,7 @@ async fn dispatch(command: Command, config: Config) -> anyhow::Result<ExitCode> 
         Command::Link(args) => link::link(&args, &config),
         Command::Mail(args) => mail::mail(args, config).await,
         Command::Tokens(args) => tokens::tokens(args, config).await,
+        Command::Privacy(command) => privacy::privacy(command, config).await,
         Command::Check(_) => check::check(config).await,
         Command::Health(args) => health::health(args, config).await,
         Command::Venues(args) => venues::venues(args, config).await,

@@ -20,6 +20,8 @@ pub struct Google {
     pub token_url: String,
     /// What the addresses of thumbnails begin with.
     pub thumbnails: String,
+    /// Where they are given back.
+    pub revoke_url: String,
 }
 
 impl Google {
@@ -30,6 +32,7 @@ impl Google {
             token_url: self.token_url.clone(),
             // A whole host, not the beginning of one.
             thumbnails: format!("{}/", self.thumbnails.trim_end_matches('/')),
+            revoke_url: self.revoke_url.clone(),
             client_id: self.client_id.clone(),
             client_secret: self.client_secret.reveal().to_owned(),
         })
@@ -38,7 +41,12 @@ impl Google {
     /// Everything that is wrong, in words. `keys`: how many there are for tokens.
     pub(super) fn faults(&self, keys: usize) -> Vec<String> {
         let mut faults = Vec::new();
-        for (key, url) in [("drive", &self.drive), ("token_url", &self.token_url)] {
+        let urls = [
+            ("drive", &self.drive),
+            ("token_url", &self.token_url),
+            ("revoke_url", &self.revoke_url),
+        ];
+        for (key, url) in urls {
             if host(url).is_none() {
                 faults.push(format!(
                     "google.{key}: `{url}` is not an address such as https://example.com/api"

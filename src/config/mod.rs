@@ -6,6 +6,7 @@ mod google;
 mod images;
 mod load;
 mod mail;
+mod privacy;
 mod retention;
 mod schedules;
 mod secret;
@@ -27,6 +28,7 @@ pub use google::Google;
 pub use images::Images;
 pub use load::{ConfigError, Sources};
 pub use mail::Mail;
+pub use privacy::Privacy;
 pub use retention::{Keep, Kept, Limit, QueueRetention, Retention};
 pub use schedules::Schedule;
 pub use secret::{Secret, redact_url};
@@ -80,6 +82,8 @@ pub struct Config {
     pub queues: BTreeMap<String, Queue>,
     /// Other doors into the queues.
     pub intake: Intake,
+    /// How users are erased.
+    pub privacy: Privacy,
     /// What is kept of finished jobs.
     pub retention: Retention,
     /// What is to be done again and again, by name.

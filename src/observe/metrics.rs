@@ -316,7 +316,11 @@ impl JobMetrics {
             Label::Completed => self.completed.increment(1),
             Label::Dead => self.failed.increment(1),
             Label::Lost => self.stale.increment(1),
-            Label::Retried | Label::Postponed | Label::Released | Label::Awaiting => {}
+            Label::Retried
+            | Label::Postponed
+            | Label::Released
+            | Label::Awaiting
+            | Label::Erased => {}
         }
         let known = Label::ALL.iter().zip(&self.finished).find(|(known, _)| **known == label);
         if let Some((_, counter)) = known {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use roadie_jobs::effects::catalogue::DeadReason;
+use roadie_jobs::effects::catalogue::{DeadReason, Standing};
 use roadie_jobs::{Backoff, CancelReason, Decision};
 use serde_json::Value;
 
@@ -52,6 +52,8 @@ pub struct Facts {
     pub random: f64,
     /// Who cancelled the job and why, if somebody did.
     pub cancelled: Option<Vec<String>>,
+    /// How the user stands whom it is about.
+    pub user: Standing,
 }
 
 /// What to do with the job, what to call it, and why it died if it did.
@@ -80,19 +82,22 @@ pub enum Label {
     Awaiting,
     /// Dead letter.
     Dead,
+    /// Ended because its user was erased; nothing of it is kept.
+    Erased,
     /// Somebody else holds it.
     Lost,
 }
 
 impl Label {
     /// All labels.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Completed,
         Self::Retried,
         Self::Postponed,
         Self::Released,
         Self::Awaiting,
         Self::Dead,
+        Self::Erased,
         Self::Lost,
     ];
 
@@ -105,6 +110,7 @@ impl Label {
             Self::Released => "released",
             Self::Awaiting => "awaiting-children",
             Self::Dead => "dead",
+            Self::Erased => "erased",
             Self::Lost => "lost",
         }
     }
@@ -116,6 +122,10 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
     if asked == Some(CancelReason::LeaseLost) {
         // Whatever came out of it: the job is somebody else's now.
         return stop(asked, facts);
+    }
+    // Before anything that would be kept of it.
+    if facts.user != Standing::Here && !matches!(outcome, Outcome::Completed(_)) {
+        return erase(facts);
     }
     // A job that somebody wants to end does not come back, whatever its handler made of it.
     let ended = matches!(
@@ -131,6 +141,10 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
     match outcome {
         Outcome::Completed(value) => {
             Decided { transition: Transition::Complete(value), label: Label::Completed, dead: None }
+        }
+        // A job about many users, of whom one was erased meanwhile.
+        Outcome::Failed { decision: Decision::Erased, chain } => {
+            retry(None, chain, DeadReason::Exhausted, facts)
         }
         Outcome::Failed { decision: Decision::Stopped, .. } => stop(asked, facts),
         Outcome::CutOff(reason) => stop(Some(reason), facts),
@@ -199,6 +213,12 @@ fn stop(asked: Option<CancelReason>, facts: &Facts) -> Decided {
     }
 }
 
+fn erase(facts: &Facts) -> Decided {
+    let reason = "the user was erased".to_owned();
+    let counted = facts.user != Standing::Erased;
+    Decided { transition: Transition::Erase { reason, counted }, label: Label::Erased, dead: None }
+}
+
 fn bury(dead: DeadReason, chain: Vec<String>) -> Decided {
     Decided {
         transition: Transition::Bury { reason: one_line(&chain), chain },
@@ -219,6 +239,7 @@ mod tests {
             backoff: Backoff::DEFAULT,
             random: 0.5,
             cancelled: None,
+            user: Standing::Here,
         }
     }
 
@@ -255,6 +276,7 @@ mod tests {
             (Outcome::Deferred(STALLED.into()), None, 0, None, Label::Dead, Some(DeadReason::CrashLoop)),
             (Outcome::Deferred("child failed".into()), None, 0, None, Label::Dead, Some(DeadReason::Discarded)),
             (failed(Decision::AwaitChildren), None, 2, None, Label::Awaiting, None),
+            (failed(Decision::Erased), None, 0, None, Label::Retried, None),
         ];
         for (outcome, asked, made, producer, label, dead) in table {
             let shown = format!("{outcome:?}, {asked:?}, {made}, {producer:?}");
@@ -291,6 +313,35 @@ mod tests {
             if dead == Some(DeadReason::Cancelled) {
                 let Transition::Bury { reason, .. } = decided.transition else { panic!("{shown}") };
                 assert_eq!(reason, "cancelled by ann: wrong folder");
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_job_of_an_erased_user_nothing_is_kept() {
+        use CancelReason::{Cancelled, LeaseLost, Shutdown};
+        let facts = |user| Facts { user, cancelled: Some(vec!["x".into()]), ..facts(0, None) };
+        let retry = || failed(Decision::Retry { after: None });
+        for (outcome, asked, erased, label) in [
+            (retry(), None, true, Label::Erased),
+            (retry(), Some(Shutdown), true, Label::Erased),
+            (failed(Decision::Discard), None, true, Label::Erased),
+            (failed(Decision::Stopped), Some(Cancelled), true, Label::Erased),
+            (Outcome::Panicked("x".into()), None, true, Label::Erased),
+            (Outcome::Undecodable("x".into()), None, true, Label::Erased),
+            (Outcome::Completed(Value::Null), None, true, Label::Completed),
+            (retry(), Some(LeaseLost), true, Label::Lost),
+            (retry(), None, false, Label::Dead),
+        ] {
+            let shown = format!("{outcome:?}, {asked:?}, {erased}");
+            for user in [Standing::BeingErased, Standing::Erased] {
+                let user = if erased { user } else { Standing::Here };
+                let decided = decide(outcome.clone(), asked, &facts(user));
+                assert_eq!(decided.label, label, "{shown}");
+                assert!(label != Label::Erased || decided.dead.is_none(), "{shown}");
+                if let Transition::Erase { counted, .. } = decided.transition {
+                    assert_eq!(counted, user != Standing::Erased, "{shown}");
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ mod decide;
 use std::sync::Arc;
 
 use roadie_jobs::Decision;
-use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt};
+use roadie_jobs::effects::catalogue::{DeadReason, FailedAttempt, Standing};
 
 use crate::observe::logs;
 use crate::queue::QueueError;
@@ -62,6 +62,10 @@ async fn judge(attempt: &Attempt, outcome: Outcome) -> Decided {
         backoff: attempt.backoff(),
         random: fastrand::f64(),
         cancelled,
+        user: match outcome {
+            Outcome::Completed(_) => Standing::Here,
+            _ => attempt.user().await,
+        },
     };
     decide(outcome, attempt.cancel.reason(), &facts)
 }
@@ -159,6 +163,7 @@ fn log(decided: &Decided, label: Label) {
             let why = decided.dead.map_or("", |dead| dead.as_str());
             tracing::error!(reason = why, error = %reason, "job is a dead letter");
         }
+        (_, Transition::Erase { .. }) => tracing::info!("job ended; its user was erased"),
         (_, Transition::Abandon) => {}
     }
 }

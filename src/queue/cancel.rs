@@ -116,7 +116,7 @@ impl Queues {
         Ok((place, wish.and_then(|wish| serde_json::from_str(&wish).ok())))
     }
 
-    fn wishes_key(&self) -> String {
+    pub(super) fn wishes_key(&self) -> String {
         format!("{}:roadie:cancels", self.prefix)
     }
 }

@@ -15,6 +15,7 @@
 //! - [`pause`]: who paused a queue, why, and until when; [`cancel`]: who wants a job to end;
 //! - [`roster`]: the processes that are there;
 //! - [`apalis`]: the way of a task from an apalis-redis queue into one of ours;
+//! - `forget`: everything that queues know of one user, removed;
 //! - `finished`: finished jobs, as retention sees them; `web_cache`: what web tiers keep beside them;
 //! - `scripts`: our own Lua.
 
@@ -29,6 +30,7 @@ mod error;
 pub mod events;
 pub mod feed;
 pub(crate) mod finished;
+mod forget;
 mod held;
 pub mod link;
 mod look;

@@ -216,6 +216,10 @@ impl Reserved {
                 let keep = self.record().keep_failed().unwrap_or_default();
                 return self.end(false, clip(reason), keep, attempts).await;
             }
+            Transition::Erase { reason, counted } => {
+                let keep = Keep { count: (!counted).then_some(0), age: None };
+                return self.end(false, clip(reason), keep, attempts).await;
+            }
             Transition::Abandon => false,
             Transition::Retry { delay: None, .. } => {
                 self.queues.requeue(&held, self.record().lifo()).await?

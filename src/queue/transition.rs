@@ -34,6 +34,13 @@ pub enum Transition {
         /// Becomes `stacktrace`.
         chain: Vec<String>,
     },
+    /// Never again, and nothing of it is kept.
+    Erase {
+        /// What who waits for it is told.
+        reason: String,
+        /// Whether the failed set keeps it for the erasure of its user, which removes and counts it.
+        counted: bool,
+    },
     /// Somebody else holds it: touch nothing.
     Abandon,
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use roadie_jobs::effects::catalogue::Standing;
+use roadie_jobs::privacy::user_of;
 use roadie_jobs::registry::Entry;
 use roadie_jobs::{Backoff, Cancel, JobInfo, SlotClass, Timeout};
 use tokio::time::Instant;
@@ -15,6 +17,9 @@ use super::trace_context;
 use crate::observe::metrics::JobMetrics;
 use crate::queue::is_canary;
 use crate::queue::reserved::Reserved;
+
+/// How long the catalogue may take to tell how a user stands.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// A reserved job on its way through the stack.
 #[derive(Debug)]
@@ -67,6 +72,18 @@ impl Attempt {
     /// Whether it is this worker's own probe.
     pub(crate) fn is_canary(&self) -> bool {
         is_canary(&self.info.id)
+    }
+
+    /// How the user stands whom it is about; as if here, where it is one that erases. A catalogue that does
+    /// not answer at once says so, too: it refuses what would be written all the same.
+    pub(crate) async fn user(&self) -> Standing {
+        let for_erased = self.entry.as_ref().is_some_and(|entry| entry.for_erased);
+        let Some(user) = user_of(self.reserved.payload()).filter(|_| !for_erased) else {
+            return Standing::Here;
+        };
+        let asked = self.engine.effects.catalogue.standing(user);
+        let told = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+        told.ok().and_then(Result::ok).unwrap_or(Standing::Here)
     }
 
     /// Slots that the handler needs.

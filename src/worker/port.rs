@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use roadie_jobs::context::{ChildFailure, Children, FollowUp, Progress};
+use roadie_jobs::context::{ChildFailure, Children, FollowUp, Forgotten, Progress, Traces};
 use roadie_jobs::{Cancel, CancelReason, JobPort};
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -250,6 +250,18 @@ impl JobPort for Port {
         let keys = self.web_cache.keys_of(changed);
         let queues = self.reserved.queues();
         self.patiently(|| queues.drop_cached(&keys, &self.web_cache.channel)).await?;
+        Ok(())
+    }
+
+    async fn forget_user(&self, traces: &Traces) -> anyhow::Result<Forgotten> {
+        let alive = || self.pulse.beat();
+        let queues = self.reserved.queues();
+        Ok(self.patiently(|| queues.forget_user(traces, &alive)).await?)
+    }
+
+    async fn end_forgetting(&self, request_id: &str) -> anyhow::Result<()> {
+        let queues = self.reserved.queues();
+        self.patiently(|| queues.end_forgetting(request_id)).await?;
         Ok(())
     }
 

@@ -7,7 +7,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use roadie_jobs::{CancelReason, JobContext, Timeout};
+use roadie_jobs::effects::catalogue::Standing;
+use roadie_jobs::{CancelReason, JobContext, JobError, Timeout};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -183,6 +184,10 @@ pub(crate) async fn handle(attempt: Arc<Attempt>) -> Result<Outcome, Infallible>
         attempt.cancel.clone(),
         Arc::clone(&attempt.port) as Arc<dyn roadie_jobs::JobPort>,
     );
+    if attempt.user().await != Standing::Here {
+        let erased = JobError::erased();
+        return Ok(Outcome::Failed { decision: erased.decision(), chain: erased.chain() });
+    }
     let running = match entry.run(attempt.reserved.payload(), cx) {
         Ok(running) => running,
         Err(undecodable) => return Ok(Outcome::Undecodable(undecodable.to_string())),

@@ -28,6 +28,8 @@ mod cluster;
 mod conformance;
 mod dashboard;
 mod dedup_photos;
+mod delete_user;
+mod delete_user_killed;
 mod evaluate;
 mod exports;
 mod fair;

@@ -36,7 +36,7 @@ fn pause(decision: Decision, last: bool) -> Option<Duration> {
         Decision::Retry { .. } if last => Some(Duration::ZERO),
         Decision::Retry { after } => after.filter(|after| *after > SOON),
         Decision::Discard => Some(Duration::ZERO),
-        Decision::AwaitChildren | Decision::Stopped => None,
+        Decision::AwaitChildren | Decision::Stopped | Decision::Erased => None,
     }
 }
 

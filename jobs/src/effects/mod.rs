@@ -18,11 +18,12 @@ pub mod web;
 mod world;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use clock::Clock;
 pub use exports::ExportSettings;
 pub use folders::{Entry, FolderError, FolderWalk, Folders};
-pub use objects::{Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
+pub use objects::{Alive, Headers, ObjectError, ObjectInfo, Objects, Put, S3Settings};
 pub use pixel_pool::{MemoryUse, NeverFits, PixelPool, Reservation, Stop};
 pub use sealed::{Column, KeyFault, SealError, TokenKey, TokenKeys, key_of};
 pub use signed_url::{BadLink, ImageUrls, SigningKey};
@@ -55,6 +56,19 @@ pub struct Effects {
     pub mail: mail::Mail,
     /// Shows, places and venues.
     pub world: World,
+    /// How users are erased.
+    pub erasing: Erasing,
+}
+
+/// How users are erased.
+#[derive(Clone, Copy, Debug)]
+pub struct Erasing {
+    /// How long jobs of the user that run are waited for.
+    pub wait: Duration,
+    /// How long a token may refuse to be revoked before the rest goes on without.
+    pub revoke_within: Duration,
+    /// When it is looked again for what late writers have left.
+    pub sweep_after: Duration,
 }
 
 /// Limits for reading photos.

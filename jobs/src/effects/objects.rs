@@ -273,6 +273,44 @@ impl Objects {
         }
     }
 
+    /// How many objects there are below a prefix that ends with a slash; where the store keeps versions,
+    /// each counts. A bucket that is not there has none. `alive` is called now and then.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`].
+    pub async fn count(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        alive: Alive<'_>,
+    ) -> Result<u64, ObjectError> {
+        let count = match self {
+            Self::S3(s3) => s3.count(bucket, prefix, alive).await,
+            Self::Folder(folder) => folder.count(bucket, prefix).await,
+        };
+        none_without_bucket(count)
+    }
+
+    /// Removes all objects below a prefix that ends with a slash, with older versions of them and uploads
+    /// that were never completed; answers how many, as [`Objects::count`] counts them.
+    ///
+    /// # Errors
+    ///
+    /// See [`ObjectError`]; some may be gone then.
+    pub async fn purge(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        alive: Alive<'_>,
+    ) -> Result<u64, ObjectError> {
+        let count = match self {
+            Self::S3(s3) => s3.purge(bucket, prefix, alive).await,
+            Self::Folder(folder) => folder.purge(bucket, prefix).await,
+        };
+        none_without_bucket(count)
+    }
+
     /// Whether the store answers; in words for people.
     ///
     /// # Errors
@@ -283,6 +321,16 @@ impl Objects {
             Self::S3(s3) => s3.probe().await,
             Self::Folder(folder) => Ok(format!("folder {}", folder.root().display())),
         }
+    }
+}
+
+/// Called again and again during work that takes long.
+pub type Alive<'a> = &'a (dyn Fn() + Send + Sync);
+
+fn none_without_bucket(count: Result<u64, ObjectError>) -> Result<u64, ObjectError> {
+    match count {
+        Err(ObjectError::NoBucket { .. }) => Ok(0),
+        count => count,
     }
 }
 

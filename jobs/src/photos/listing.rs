@@ -210,7 +210,7 @@ fn key_of(cursor: Option<Cursor>) -> Option<String> {
 }
 
 /// Turns an error of the store into the scan's decision.
-pub(super) fn object_error(error: ObjectError) -> JobError {
+pub(crate) fn object_error(error: ObjectError) -> JobError {
     if error.is_transient() { JobError::retry(error) } else { JobError::discard(error) }
 }
 

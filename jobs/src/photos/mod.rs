@@ -29,7 +29,9 @@ mod takeout;
 use crate::effects::catalogue::catalogue_error;
 
 pub(crate) use dedup_photos::DedupPhotos;
+pub(crate) use listing::object_error;
 pub(crate) use optimize_photo::OptimizePhoto;
+pub(crate) use progress::progress_key;
 pub(crate) use scan_drive::ScanDrive;
 pub(crate) use scan_folder::ScanFolder;
 pub(crate) use scan_s3::ScanS3;

@@ -11,6 +11,11 @@ use crate::effects::catalogue::MatchTally;
 /// The key lives this long after the last report.
 const LIFETIME: Duration = Duration::from_hours(1);
 
+/// The key that web tiers poll for a user's scan.
+pub(crate) fn progress_key(user_id: i64) -> String {
+    format!("scan:progress:{user_id}")
+}
+
 /// The fields of `scan:progress:{userId}`, exactly as the web application reads them.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,7 +77,7 @@ impl ScanProgress {
         Progress {
             // A struct of numbers and text always has a JSON form.
             value: serde_json::to_value(self).unwrap_or_default(),
-            mirror: (!self.hidden).then(|| (format!("scan:progress:{}", self.user_id), LIFETIME)),
+            mirror: (!self.hidden).then(|| (progress_key(self.user_id), LIFETIME)),
         }
     }
 }

@@ -162,7 +162,7 @@ impl<'a> Scan<'a> {
         let again = match error.decision() {
             Decision::Stopped | Decision::Postpone { .. } | Decision::AwaitChildren => true,
             Decision::Retry { .. } => info.attempt < info.max_attempts,
-            Decision::Discard => false,
+            Decision::Discard | Decision::Erased => false,
         };
         let what = if again { "interrupted, goes on soon" } else { "failed" };
         (again, format!("{what}: {error}"))

@@ -170,7 +170,14 @@ fn empty_variables_are_not_set() {
     assert_eq!(config.database.pool_size, 10);
     assert_eq!(
         config.queues.keys().collect::<Vec<_>>(),
-        ["concert-matching", "exports", "image-optimization", "notifications", "photo-processing"]
+        [
+            "concert-matching",
+            "exports",
+            "image-optimization",
+            "notifications",
+            "photo-processing",
+            "privacy"
+        ]
     );
     // Of text, nothing is a value.
     assert_eq!(config.http.listen, None);
@@ -205,7 +212,7 @@ fn whoever_names_queues_names_them_all() {
     let defaults = names(&Sources { file: Some(file), ..Sources::default() });
     assert_eq!(
         defaults,
-        "concert-matching exports image-optimization notifications photo-processing"
+        "concert-matching exports image-optimization notifications photo-processing privacy"
     );
 }
 

@@ -104,12 +104,17 @@ impl DriveStandIn {
         &self.base
     }
 
+    /// For `google.revoke_url`.
+    pub fn revoke_url(&self) -> String {
+        format!("{}/revoke", self.base)
+    }
+
     /// Looks at the world, or changes it.
     pub fn world<T>(&self, look: impl FnOnce(&mut DriveWorld) -> T) -> T {
         look(&mut self.shared.world())
     }
 
-    /// How often it was asked, by kind: `token`, `files`, `file`, `media`, `thumbnail`, `changes`,
+    /// How often it was asked, by kind: `token`, `revoke`, `files`, `file`, `media`, `thumbnail`, `changes`,
     /// `startPageToken`, `drives`. Faults included.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.shared.door().calls.clone()
@@ -161,6 +166,7 @@ impl Drop for DriveStandIn {
 fn kind(path: &str, query: &str) -> &'static str {
     match path.trim_start_matches("/drive/v3") {
         "/token" => "token",
+        "/revoke" => "revoke",
         "/files" => "files",
         "/changes" => "changes",
         "/changes/startPageToken" => "startPageToken",
@@ -178,7 +184,7 @@ async fn enter(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
         let mut door = shared.door();
         *door.calls.entry(kind).or_default() += 1;
         door.asked.push((kind, uri.to_string()));
-        let fault = if kind == "token" {
+        let fault = if matches!(kind, "token" | "revoke") {
             door.faults.next(kind, 0)
         } else {
             door.all += 1;

@@ -1,4 +1,4 @@
-//! Tokens (RFC 6749, section 6), as Google gives them out.
+//! Tokens (RFC 6749, section 6; RFC 7009), as Google gives them out and takes them back.
 
 use std::sync::Arc;
 
@@ -16,7 +16,28 @@ use super::{CLIENT, Shared};
 const HOUR: u64 = 3_600;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/token", post(token))
+    Router::new().route("/token", post(token)).route("/revoke", post(revoke))
+}
+
+#[derive(Deserialize)]
+struct Revocation {
+    token: String,
+}
+
+async fn revoke(State(shared): State<Arc<Shared>>, Form(asked): Form<Revocation>) -> Response {
+    let mut world = shared.world();
+    let token = asked.token;
+    let account = world.accounts.iter().find(|(_, account)| {
+        let knows = account.refresh_token == token || account.access_tokens.contains_key(&token);
+        knows && !account.revoked
+    });
+    let Some((&user, _)) = account else {
+        let told =
+            json!({ "error": "invalid_token", "error_description": "Token expired or revoked" });
+        return (StatusCode::BAD_REQUEST, Json(told)).into_response();
+    };
+    world.revoke(user);
+    Json(json!({})).into_response()
 }
 
 #[derive(Deserialize)]

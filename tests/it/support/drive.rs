@@ -21,6 +21,7 @@ pub(crate) fn on(stand_in: &DriveStandIn, stage: Stage) -> Stage {
         .set("google.drive", stand_in.drive_url())
         .set("google.token_url", stand_in.token_url())
         .set("google.thumbnails", stand_in.thumbnails_url())
+        .set("google.revoke_url", stand_in.revoke_url())
         .set("google.client_id", CLIENT.0)
         .set("google.client_secret", CLIENT.1)
         .set("tokens.keys", KEY)

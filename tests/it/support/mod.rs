@@ -10,6 +10,7 @@
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`drive`], [`postgres`], [`smtp`]: files, buckets, Google Drives, databases, a mail
 //!   server; [`history`]: concerts of a user;
+//! - [`traces`]: everything that is kept anywhere, as text;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
 #[macro_use]
@@ -32,6 +33,7 @@ pub(crate) mod s3;
 pub(crate) mod sentinels;
 pub(crate) mod smtp;
 pub(crate) mod stage;
+pub(crate) mod traces;
 pub(crate) mod worker;
 
 use std::time::Duration;

@@ -8,14 +8,16 @@ use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use serde_json::{Value, json};
 
-use crate::context::{Cancel, ChildFailure, Children, FollowUp, JobInfo, JobPort, Progress};
+use crate::context::{
+    Cancel, ChildFailure, Children, FollowUp, Forgotten, JobInfo, JobPort, Progress, Traces,
+};
 use crate::effects::catalogue::{
     Catalogue, CatalogueOptions, PhotoFacts, Provider, ScannedFile, Verdict,
 };
 use crate::effects::web::{Ask, Fetch, Judge, Online, Reply, Services, Unanswered};
 use crate::effects::{
-    Clock, Effects, ExportSettings, Folders, ImageUrls, Objects, PhotoLimits, PixelPool, Qualities,
-    Target, VariantSettings, World,
+    Clock, Effects, Erasing, ExportSettings, Folders, ImageUrls, Objects, PhotoLimits, PixelPool,
+    Qualities, Target, VariantSettings, World,
 };
 use crate::pixels::Place;
 use crate::{JobContext, JobError};
@@ -191,6 +193,14 @@ impl JobPort for Desk {
         Ok(())
     }
 
+    async fn forget_user(&self, _: &Traces) -> anyhow::Result<Forgotten> {
+        anyhow::bail!("nobody is erased here")
+    }
+
+    async fn end_forgetting(&self, _: &str) -> anyhow::Result<()> {
+        anyhow::bail!("nobody is erased here")
+    }
+
     async fn log(&self, _: &str) -> anyhow::Result<()> {
         Ok(())
     }
@@ -248,6 +258,11 @@ impl Stage {
             photos: PhotoLimits { max_pixels: 1, read_ahead: 1, verify_files: false },
             variants: Arc::new(variants),
             exports: Arc::new(exports),
+            erasing: Erasing {
+                wait: Duration::ZERO,
+                revoke_within: Duration::ZERO,
+                sweep_after: Duration::ZERO,
+            },
         };
         Self { effects, desk: Arc::default(), world, _folder: folder }
     }

@@ -4,6 +4,7 @@ use super::dead_letters::TABLE;
 use super::letter::{FailedAttempt, NewDeadLetter};
 use super::text::{self, LABEL, MESSAGE, NAME, capped, without_nul};
 use super::{Catalogue, CatalogueError};
+use crate::privacy::user_of;
 
 /// Errors of a chain that are stored.
 const CHAIN: usize = 32;
@@ -13,7 +14,8 @@ const TIMELINE: usize = 50;
 
 impl Catalogue {
     /// Stores a dead letter and answers its id. A job that dies again updates its letter and
-    /// counts; the same death reported again (same `died_at`) changes nothing.
+    /// counts; the same death reported again (same `died_at`) changes nothing. Of a job of an erased
+    /// user nothing is stored.
     ///
     /// # Errors
     /// [`CatalogueError::Write`].
@@ -22,7 +24,11 @@ impl Catalogue {
         let sql = "INSERT INTO dead_letters (id, queue, job_id, kind, payload, reason, error, \
             error_chain, fingerprint, attempts, timeline, worker, worker_version, first_seen_at, \
             last_seen_at, times, retried_at) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, 1, NULL) \
+            SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), \
+            CAST($5 AS TEXT), CAST($6 AS TEXT), CAST($7 AS TEXT), CAST($8 AS TEXT), \
+            CAST($9 AS TEXT), CAST($10 AS INTEGER), CAST($11 AS TEXT), CAST($12 AS TEXT), \
+            CAST($13 AS TEXT), CAST($14 AS BIGINT), CAST($14 AS BIGINT), 1, NULL \
+            WHERE NOT EXISTS (SELECT 1 FROM erased_users WHERE user_id = $15) \
             ON CONFLICT (queue, job_id) DO UPDATE SET kind = excluded.kind, \
             payload = excluded.payload, reason = excluded.reason, error = excluded.error, \
             error_chain = excluded.error_chain, fingerprint = excluded.fingerprint, \
@@ -48,6 +54,7 @@ impl Catalogue {
                 .bind(capped(&letter.worker, LABEL))
                 .bind(capped(&letter.worker_version, LABEL))
                 .bind(letter.died_at)
+                .bind(user_of(&letter.payload))
                 .execute(&self.primary)
                 .await
                 .map_err(|source| CatalogueError::Write { table: TABLE, source })

@@ -91,7 +91,16 @@ pub enum CatalogueError {
     },
 }
 
+/// What the database answers to whoever writes something of an erased user.
+pub(super) const ERASED: &str = "the user was erased";
+
 impl CatalogueError {
+    /// Whether a row was refused because its user was erased.
+    pub fn is_erased(&self) -> bool {
+        let (Self::Write { source, .. } | Self::Commit(source)) = self else { return false };
+        source.as_database_error().is_some_and(|error| error.message().contains(ERASED))
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     ///
     /// Unknown errors count as transient: repeating costs less than giving up on a job.
@@ -121,6 +130,9 @@ const REST: Duration = Duration::from_secs(30);
 
 /// What becomes of a job: a database that restarts should not use up its attempts.
 pub(crate) fn catalogue_error(error: CatalogueError) -> JobError {
+    if error.is_erased() {
+        return JobError::erased();
+    }
     if error.is_transient() { JobError::retry_after(REST, error) } else { JobError::discard(error) }
 }
 

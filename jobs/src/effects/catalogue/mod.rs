@@ -15,6 +15,7 @@
 //! - `lookalikes`: photos by what they look like; `duplicates`: which are proposed as one;
 //! - [`Account`]: sealed tokens of users;
 //! - `mail`: to whom, which mails, and what became of them;
+//! - `erasure`: the right to be forgotten: whom nothing may be written of any more, and receipts;
 //! - `venue_table`: places of OpenStreetMap where concerts could be;
 //! - [`NewDeadLetter`], [`DeadLetter`]: jobs that were given up on.
 
@@ -25,6 +26,7 @@ mod connect;
 mod dead_letters;
 mod drive;
 mod duplicates;
+mod erasure;
 mod error;
 mod exports;
 mod history;
@@ -56,6 +58,7 @@ use tokio::time::Instant;
 
 pub use accounts::{Account, AccountState, FreshTokens};
 pub use duplicates::{Decision, DuplicateGroup, DuplicateMember, Likeness};
+pub use erasure::{Counted, Erasure, Receipt, Standing, Store};
 pub use error::CatalogueError;
 pub use exports::{Export, ExportState};
 pub use letter::{DeadLetter, DeadLetterFilter, DeadReason, FailedAttempt, NewDeadLetter};
@@ -76,6 +79,7 @@ pub(crate) use drive::{
     OpenShortcut, Place,
 };
 pub(crate) use duplicates::Proposals;
+pub(crate) use erasure::Pass;
 pub(crate) use error::catalogue_error;
 pub(crate) use exports::{ExportOrder, MadeExport};
 pub(crate) use history::{NightRow, ShowRow};

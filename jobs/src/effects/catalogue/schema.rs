@@ -6,6 +6,7 @@ use sqlx::AnyConnection;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migrate as _, MigrateError, Migration, MigrationType};
 
+use super::erasure::{guard, is_guarded};
 use super::options::Backend;
 use super::{Catalogue, CatalogueError};
 
@@ -21,6 +22,7 @@ pub(super) const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "drive", include_str!("../../../migrations/0007_drive.sql")),
     (8, "mail", include_str!("../../../migrations/0008_mail.sql")),
     (9, "exports", include_str!("../../../migrations/0009_exports.sql")),
+    (10, "erasure", include_str!("../../../migrations/0010_erasure.sql")),
 ];
 
 /// Where sqlx notes what was applied.
@@ -51,14 +53,14 @@ impl Catalogue {
                     .execute(&mut *pooled)
                     .await
                     .map_err(CatalogueError::Begin)?;
-                apply_pending(&mut pooled).await
+                apply_pending(&mut pooled, self.backend).await
             }
             Backend::Sqlite => {
                 // sqlx locks nothing here; taking the write lock first keeps other processes out.
                 let mut transaction = sqlx::Connection::begin_with(&mut *pooled, "BEGIN IMMEDIATE")
                     .await
                     .map_err(CatalogueError::Begin)?;
-                let report = apply_pending(&mut transaction).await?;
+                let report = apply_pending(&mut transaction, self.backend).await?;
                 transaction.commit().await.map_err(CatalogueError::Commit)?;
                 Ok(report)
             }
@@ -70,10 +72,11 @@ impl Catalogue {
         Ok(report)
     }
 
-    /// The names of migrations that this database has not seen yet; changes nothing.
+    /// The names of migrations that this database has not seen yet, or `triggers` if only those are
+    /// missing that keep erased users out; changes nothing.
     ///
     /// # Errors
-    /// [`CatalogueError::AppliedMigrations`] when the list cannot be read.
+    /// [`CatalogueError::AppliedMigrations`] or `Read` when the lists cannot be read.
     pub async fn pending_migrations(&self) -> Result<Vec<String>, CatalogueError> {
         let query = sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations");
         let applied = match query.fetch_all(&self.primary).await {
@@ -82,11 +85,20 @@ impl Catalogue {
             Err(error) => return Err(CatalogueError::AppliedMigrations(error.into())),
         };
         let pending = MIGRATIONS.iter().filter(|(version, ..)| !applied.contains(version));
-        Ok(pending.map(|&(version, name, _)| file_name(version, name)).collect())
+        let pending: Vec<_> = pending.map(|&(version, name, _)| file_name(version, name)).collect();
+        if !pending.is_empty() {
+            return Ok(pending);
+        }
+        let mut connection = self.primary.acquire().await.map_err(CatalogueError::Begin)?;
+        let guarded = is_guarded(&mut connection, self.backend).await?;
+        Ok(if guarded { pending } else { vec!["triggers".to_owned()] })
     }
 }
 
-async fn apply_pending(connection: &mut AnyConnection) -> Result<MigrationReport, CatalogueError> {
+async fn apply_pending(
+    connection: &mut AnyConnection,
+    backend: Backend,
+) -> Result<MigrationReport, CatalogueError> {
     let listed = CatalogueError::AppliedMigrations;
     connection.lock().await.map_err(listed)?;
     connection.ensure_migrations_table(APPLIED).await.map_err(listed)?;
@@ -107,6 +119,7 @@ async fn apply_pending(connection: &mut AnyConnection) -> Result<MigrationReport
             }
         }
     }
+    guard(connection, backend).await?;
     connection.unlock().await.map_err(listed)?;
     Ok(report)
 }

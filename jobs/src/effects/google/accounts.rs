@@ -31,6 +31,8 @@ pub struct GoogleSettings {
     pub token_url: String,
     /// What the addresses of thumbnails begin with: nobody else is shown a token.
     pub thumbnails: String,
+    /// Where they are given back.
+    pub revoke_url: String,
     /// The application.
     pub client_id: String,
     /// Its secret.
@@ -213,11 +215,11 @@ fn refusal(user_id: i64, error: &str) -> DriveError {
     }
 }
 
-fn failed(reason: String) -> Unanswered {
+pub(super) fn failed(reason: String) -> Unanswered {
     Unanswered::Failed { service: Target::GoogleDrive, reason }
 }
 
-fn column(account: &Account, name: &'static str) -> Column {
+pub(super) fn column(account: &Account, name: &'static str) -> Column {
     Column { user_id: account.user_id, provider: account.provider, name }
 }
 

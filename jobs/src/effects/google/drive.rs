@@ -41,6 +41,10 @@ impl GoogleDrive {
         Self(Some(Arc::new(Accounts { catalogue, keys, fetch, settings, clock })))
     }
 
+    pub(super) fn accounts(&self) -> Option<&Accounts> {
+        self.0.as_deref()
+    }
+
     /// One user's.
     ///
     /// # Errors

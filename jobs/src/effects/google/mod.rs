@@ -2,7 +2,8 @@
 //!
 //! - `accounts`: from a sealed refresh token to an access token, exchanged by one process at a time;
 //! - `drive`: what is asked of Drive for one user; `asking`: again, where that helps;
-//! - `files`: what it answers; `refusal`: why it does not.
+//! - `files`: what it answers; `refusal`: why it does not;
+//! - `revoke`: giving a token back.
 //!
 //! No token, file name or coordinate is in any error, log line or metric.
 
@@ -11,11 +12,13 @@ mod asking;
 mod drive;
 mod files;
 mod refusal;
+mod revoke;
 
 pub use accounts::GoogleSettings;
 pub use drive::{Corpus, Drive, GoogleDrive};
 pub use files::{Change, Changes, DriveFile, FilePage, ImageMetadata, Location, SharedDrive};
 pub use refusal::DriveError;
+pub use revoke::Revoked;
 
 /// Says that a test could not run, or fails it where every test must.
 #[cfg(test)]

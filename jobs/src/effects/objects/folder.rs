@@ -1,5 +1,7 @@
 //! The embedded object store: `root/bucket/key`.
 
+mod purge;
+
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
@@ -333,6 +335,25 @@ mod tests {
         let puts = (0..20).map(|_| store.put_new("images", "a", Bytes::from_static(b"same")));
         let puts = futures::future::try_join_all(puts).await.unwrap();
         assert_eq!(puts.iter().filter(|put| **put == Put::Written).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_removed_with_all_that_is_in_it_and_no_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Folder::new(temp.path().to_path_buf());
+        for key in ["v/7/a/1", "v/7/a/2", "v/7/b/1", "v/77/a/1", "v/70"] {
+            store.put_new("images", key, Bytes::from_static(b"x")).await.unwrap();
+        }
+        fs::write(temp.path().join(format!("images/v/7/b/{UNFINISHED}x")), b"half").unwrap();
+        for (prefix, count) in [("v/7/", 3), ("v/7/", 0), ("v/8/", 0)] {
+            assert_eq!(store.count("images", prefix).await.unwrap(), count);
+            assert_eq!(store.purge("images", prefix).await.unwrap(), count);
+        }
+        assert_eq!(store.purge("nobody", "v/7/").await.unwrap(), 0);
+        assert!(!temp.path().join("images/v/7").exists());
+        let left = store.list("images", "", None, 9).await.unwrap();
+        assert_eq!(left.iter().map(|o| o.key.as_str()).collect::<Vec<_>>(), ["v/70", "v/77/a/1"]);
+        store.purge("images", "../").await.unwrap_err();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! S3, and what speaks like it.
 
 mod answers;
+mod purge;
 
 use std::ops::Range;
 use std::path::Path;
@@ -61,6 +62,8 @@ pub struct S3 {
     timeout: Duration,
     /// The store has refused a condition, and will refuse the next one.
     unconditional: Arc<AtomicBool>,
+    /// The store keeps no versions of objects, or does not tell of them.
+    versionless: Arc<AtomicBool>,
 }
 
 impl S3 {
@@ -101,6 +104,7 @@ impl S3 {
             endpoint: settings.endpoint.clone(),
             timeout,
             unconditional: Arc::default(),
+            versionless: Arc::default(),
         })
     }
 

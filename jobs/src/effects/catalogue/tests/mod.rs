@@ -5,6 +5,7 @@ mod accounts;
 mod databases;
 mod dead_letter_lookups;
 mod dead_letters;
+mod erasure;
 mod errors;
 mod listings;
 mod lookalikes;
