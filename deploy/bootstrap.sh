@@ -359,6 +359,36 @@ need_osmium() {
     say "osmium      $osmium"
 }
 
+# What reads PDFs: the folder of its programs into $poppler.
+need_poppler() {
+    if has pdftotext && has pdffonts; then
+        poppler=$(dirname "$(command -v pdftotext)")
+    else
+        local home=$cache/poppler program
+        unpacked poppler poppler-utils || return 1
+        poppler=$home/wrappers
+        mkdir -p "$poppler"
+        for program in pdftotext pdffonts pdfinfo pdfimages; do
+            {
+                printf '#!/bin/sh\nexport LD_LIBRARY_PATH='\''%s'\''\n' "$(libraries "$home/usr")"
+                printf 'exec '\''%s/usr/bin/%s'\'' "$@"\n' "$home" "$program"
+            } >"$poppler/$program"
+            chmod +x "$poppler/$program"
+        done
+    fi
+    "$poppler/pdftotext" -v 2>/dev/null || return 1
+    say "poppler     $poppler"
+}
+
+# A spreadsheet that reads CSV, into $soffice. It does not run from another folder than its own.
+need_libreoffice() {
+    has soffice || system_packages "to read exported tables as a spreadsheet does" libreoffice-calc-nogui || return 1
+    has soffice || return 1
+    # shellcheck disable=SC2034 # for who sources this
+    soffice=$(command -v soffice)
+    say "libreoffice $soffice"
+}
+
 # The shell linter, into $shellcheck.
 need_shellcheck() {
     if has shellcheck; then

@@ -188,6 +188,16 @@ if need_smtp; then
 else
     skip "tests with a mail server" "Python 3 is not there, or aiosmtpd could not be installed"
 fi
+if need_poppler; then
+    export ROADIE_TEST_POPPLER="$poppler"
+else
+    skip "the look into PDFs" "poppler could not be found or unpacked"
+fi
+if need_libreoffice; then
+    export ROADIE_TEST_SOFFICE="$soffice"
+else
+    skip "the look at tables in LibreOffice" "it is not there and could not be installed"
+fi
 if need_osmium; then
     export ROADIE_TEST_OSMIUM="$osmium"
 else

@@ -1,5 +1,6 @@
 //! Files that users have asked for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use roadie_jobs::effects::{ExportSettings, ImageUrls};
@@ -24,6 +25,11 @@ pub struct Exports {
     pub link_lasts: Duration,
     /// What links begin with that a server of one's own checks.
     pub public_url: String,
+    /// Folders with fonts for PDFs.
+    pub fonts: Vec<PathBuf>,
+    /// Bytes that the pictures of one PDF may have together; none: no pictures.
+    #[serde(deserialize_with = "load::optional_size")]
+    pub pictures: Option<u64>,
     /// Pause between looks for files whose time is over.
     #[serde(with = "load::duration")]
     pub every: Duration,
@@ -38,6 +44,8 @@ impl Exports {
             prefix: self.prefix.clone(),
             keep: self.keep,
             link_lasts: self.link_lasts,
+            fonts: self.fonts.clone(),
+            pictures: self.pictures.unwrap_or(0),
             urls: (!self.public_url.is_empty()).then_some(urls),
         }
     }

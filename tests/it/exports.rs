@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::history::{HOSTILE, concerts};
+use super::support::history::{HOSTILE, concerts, starred};
+use super::support::photos::PHONE;
 use super::support::process::run;
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
@@ -141,6 +142,114 @@ async fn pythons_csv_reads_what_json_says() {
         }
     }
     assert_eq!(row.next(), None);
+    worker.stop().await;
+}
+
+/// Reads a PDF with one of poppler's programs.
+fn poppler(program: &str, arguments: &[&str]) -> Result<String, Missing> {
+    let missing = |why: String| Missing { what: "poppler", why };
+    let folder = std::env::var("ROADIE_TEST_POPPLER")
+        .map_err(|_| missing("ROADIE_TEST_POPPLER is not set".to_owned()))?;
+    let output = Command::new(Path::new(&folder).join(program)).args(arguments).output();
+    let output = output.map_err(|error| missing(error.to_string()))?;
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{complaints}");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test]
+async fn poppler_finds_every_row_of_a_pdf() {
+    let stage = serving(need!(Stage::new()));
+    let user = user();
+    concerts(&stage, user, NIGHTS).await;
+    // Of the first night, as optimize-photo would have left it.
+    let jpeg = PHONE.photo();
+    let variant = json!({ "format": "jpeg", "type": "image/jpeg", "width": 160, "height": 120,
+                          "bytes": jpeg.len(), "key": "v/1.jpg", "url": "/v/1.jpg" });
+    let manifest = json!({ "photoId": "p", "sourceRev": "r", "thumbHash": "", "bucket": "images",
+                           "variants": [variant], "srcset": {} });
+    starred(&stage, user, "1", &manifest).await;
+    let object = stage.config().data.dir.join("objects/images/v/1.jpg");
+    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
+    std::fs::write(object, jpeg).unwrap();
+    let worker = Worker::start(&stage).await;
+    let ask = |id: &str| json!({ "exportId": id, "userId": user, "format": "pdf", "locale": "de", "tz": "Asia/Tokyo" });
+    let (answer, pdf) = exported(&stage, ask("e-1")).await;
+    assert_eq!(exported(&stage, ask("e-2")).await.1, pdf, "equal input, equal bytes");
+    let path = file(&stage, &answer);
+    let path = path.to_str().unwrap();
+    let text = need!(poppler("pdftotext", &["-enc", "UTF-8", path, "-"]));
+    let text: Vec<&str> = text.split_whitespace().collect();
+    let text = text.join(" ");
+    for number in 1..=NIGHTS {
+        for row in [
+            format!("Venue {number} "),
+            format!("Artist {number} "),
+            format!("Opener {number} "),
+            format!("Song 12 of night {number} "),
+        ] {
+            assert!(text.contains(&row), "{row}");
+        }
+    }
+    for name in ["=LOVE", "Motörhead", "Ψαραντώνης", "Аквариум", "Donnerstag, 3. Januar 2030"]
+    {
+        assert!(text.contains(name), "{name}");
+    }
+    let fonts = poppler("pdffonts", &[path]).unwrap();
+    let fonts: Vec<&str> = fonts.lines().skip(2).collect();
+    assert!(fonts.len() >= 2, "{fonts:?}");
+    for font in fonts {
+        // Name, type, encoding, and whether it is embedded, a subset, and known in Unicode.
+        assert!(
+            font.contains("+DejaVu") || font.contains("+Noto") || font.contains("Type 3"),
+            "{font}"
+        );
+        assert!(font.contains("yes yes yes"), "{font}");
+    }
+    let links = poppler("pdfinfo", &["-url", path]).unwrap();
+    assert!(links.contains(&format!("https://www.setlist.fm/setlist/{NIGHTS}.html")), "{links}");
+    let about = poppler("pdfinfo", &[path]).unwrap();
+    assert!(about.contains("Konzertchronik") && !about.contains("CreationDate"), "{about}");
+    let pictures = poppler("pdfimages", &["-list", path]).unwrap();
+    assert!(pictures.contains(" jpeg "), "{pictures}");
+    worker.stop().await;
+}
+
+/// Nothing of a table becomes a formula, and nothing of it is lost.
+#[tokio::test]
+async fn libreoffice_keeps_a_table_as_it_is() {
+    let stage = serving(need!(Stage::new()));
+    let office = std::env::var("ROADIE_TEST_SOFFICE").map_err(|_| Missing {
+        what: "LibreOffice",
+        why: "ROADIE_TEST_SOFFICE is not set".to_owned(),
+    });
+    let office = need!(office);
+    let user = user();
+    concerts(&stage, user, 10).await;
+    let worker = Worker::start(&stage).await;
+    let ask = json!({ "exportId": "e-1", "userId": user, "format": "csv" });
+    let (answer, _) = exported(&stage, ask).await;
+    let (table, out) = (file(&stage, &answer), stage.folder("office"));
+    // Commas, quotes, UTF-8, from the first row on; no column is anything but text.
+    let text = "44,34,76,1,,0,true,false,false";
+    let convert = |to: &str| {
+        let home = format!("-env:UserInstallation=file://{}", stage.folder("home").display());
+        let done = Command::new(&office)
+            .args([&home, "--headless", &format!("--infilter=Text - txt - csv (StarCalc):{text}")])
+            .args(["--convert-to", to, "--outdir"])
+            .arg(&out)
+            .arg(&table)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    convert("csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true,false");
+    let before = python(READ_CSV, &table).unwrap();
+    let after = python(READ_CSV, &out.join("e-1.csv")).unwrap();
+    assert_eq!(after, before);
+    convert("fods");
+    let sheet = std::fs::read_to_string(out.join("e-1.fods")).unwrap();
+    assert!(sheet.contains("=LOVE") && !sheet.contains("table:formula"), "a formula");
     worker.stop().await;
 }
 

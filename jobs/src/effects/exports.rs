@@ -1,5 +1,6 @@
 //! Where files go that users have asked for, and how long they stay.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::ImageUrls;
@@ -17,6 +18,10 @@ pub struct ExportSettings {
     pub link_lasts: Duration,
     /// Links of a server of one's own, which checks them; none: the object store makes them.
     pub urls: Option<ImageUrls>,
+    /// Folders with fonts for PDFs, beside those that are built in.
+    pub fonts: Vec<PathBuf>,
+    /// Bytes that the pictures of one PDF may have together.
+    pub pictures: u64,
 }
 
 impl ExportSettings {

@@ -7,9 +7,10 @@ use schemars::{JsonSchema, Schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::making::{Making, link};
+use super::making::{Made, Making, link};
 use crate::context::JobContext;
-use crate::effects::catalogue::{Export, ExportState};
+use crate::effects::catalogue::ExportState;
+use crate::email::{self, Facts, Template};
 use crate::job::{Job, JobError, SlotClass, Timeout};
 use crate::schema::describe;
 
@@ -18,7 +19,7 @@ const LONGEST_ID: usize = 64;
 
 /// Writes all concerts of a user into a file, and puts it into the object store for some days.
 ///
-/// Effects: an object under `exports.prefix` in `exports.bucket`; a row of `exports`.
+/// Effects: an object under `exports.prefix` in `exports.bucket`; a row of `exports`; a mail to its user.
 /// Safe to repeat because: the key follows from the payload, the object is there as a whole or not at all,
 /// and the row names it only afterwards; a repeated job finds the file, and answers a new link to it.
 /// Gives up when: the export was asked for in another format before, its file was removed, its user has
@@ -35,6 +36,9 @@ pub(crate) struct ExportHistory {
     pub(super) export_id: String,
     pub(super) user_id: i64,
     pub(super) format: Format,
+    /// The language of a PDF's words and dates (BCP 47); without one that is known: English.
+    #[serde(default)]
+    pub(super) locale: Option<String>,
     /// A byte order mark at the beginning of a CSV, which Excel takes for UTF-8 only with one.
     #[serde(default)]
     pub(super) bom: bool,
@@ -46,6 +50,7 @@ pub(crate) struct ExportHistory {
 pub(super) enum Format {
     Csv,
     Json,
+    Pdf,
 }
 
 impl Format {
@@ -54,6 +59,7 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",
+            Self::Pdf => "pdf",
         }
     }
 
@@ -62,6 +68,7 @@ impl Format {
             // RFC 4180, section 3.
             Self::Csv => "text/csv; charset=utf-8; header=present",
             Self::Json => "application/json",
+            Self::Pdf => "application/pdf",
         }
     }
 }
@@ -88,6 +95,9 @@ pub(crate) struct Exported {
     sha256: String,
     /// Rows of a CSV: one per event night and setlist.
     rows: i64,
+    /// Characters of a PDF that no font has; only where this job has made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_characters: Option<u64>,
     bucket: String,
     key: String,
     /// A link that lets in whoever has it, for a short time; `null`: nobody serves the bucket.
@@ -99,7 +109,7 @@ pub(crate) struct Exported {
 }
 
 impl Exported {
-    async fn new(cx: &JobContext, export: Export) -> Result<Self, JobError> {
+    async fn new(cx: &JobContext, Made { export, missing, .. }: Made) -> Result<Self, JobError> {
         let now_ms = cx.effects().clock.now_ms();
         let left = u64::try_from(export.expires_at - now_ms).unwrap_or(0);
         let lasts = cx.effects().exports.link_lasts.min(Duration::from_millis(left));
@@ -113,6 +123,7 @@ impl Exported {
             bytes: export.bytes.unwrap_or(0),
             sha256: export.sha256.unwrap_or_default(),
             rows: export.shows.unwrap_or(0),
+            missing_characters: missing,
             bucket: export.bucket,
             key: export.key,
             expires_at: export.expires_at,
@@ -143,13 +154,32 @@ impl Job for ExportHistory {
                 export.format
             )));
         }
-        let export = match export.state {
-            ExportState::Ready if making.is_there(&export).await? => export,
+        let made = match export.state {
+            ExportState::Ready if making.is_there(&export).await? => {
+                Made { export, nights: None, missing: None }
+            }
             ExportState::Removed => return Err(making.take_back().await),
             ExportState::Making | ExportState::Ready => making.make().await?,
         };
-        Exported::new(&cx, export).await
+        tell(&cx, &made).await?;
+        Exported::new(&cx, made).await
     }
+}
+
+/// Mails the user a link that lasts as long as the file.
+async fn tell(cx: &JobContext, made: &Made) -> Result<(), JobError> {
+    let Made { export, nights, .. } = made;
+    let left = export.expires_at - cx.effects().clock.now_ms();
+    let lasts = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+    let facts = Facts {
+        format: Some(export.format.clone()),
+        concerts: *nights,
+        bytes: export.bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+        link: link(cx, export, lasts).await?,
+        expires_at: Some(export.expires_at),
+        ..Facts::default()
+    };
+    email::ask(cx, export.user_id, Template::ExportReady, &export.export_id, &facts).await
 }
 
 #[cfg(test)]

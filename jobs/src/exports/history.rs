@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Seek as _, Write as _};
+use std::os::unix::fs::FileExt as _;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,16 @@ pub(super) struct Night {
     pub(super) link: Link,
     /// By artist.
     pub(super) shows: Vec<Played>,
+    /// Starred photos, for a PDF only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// Where the bytes of a JPEG are among all [`Pictures`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Picture {
+    at: u64,
+    bytes: u64,
 }
 
 /// Who says that the photos are of the night.
@@ -79,6 +90,7 @@ impl From<NightRow> for Night {
             photos: row.photos,
             link: if row.confirmed { Link::Confirmed } else { Link::Automatic },
             shows: row.shows.into_iter().map(played).collect(),
+            pictures: Vec::new(),
         }
     }
 }
@@ -90,6 +102,10 @@ pub(super) struct Totals {
     /// Rows of a CSV: one per night and setlist.
     pub(super) shows: u64,
     pub(super) photos: i64,
+    /// The date of the first night.
+    pub(super) first: Option<String>,
+    /// The date of the last night.
+    pub(super) last: Option<String>,
 }
 
 impl Totals {
@@ -97,6 +113,8 @@ impl Totals {
         self.nights += 1;
         self.shows += night.shows.len() as u64;
         self.photos += night.photos;
+        self.first.get_or_insert_with(|| night.date.clone());
+        self.last = Some(night.date.clone());
     }
 }
 
@@ -105,15 +123,21 @@ impl Totals {
 pub(super) struct Spool {
     file: File,
     totals: Totals,
+    bytes: u64,
 }
 
 impl Spool {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { file: tempfile::tempfile()?, totals: Totals::default() })
+        Ok(Self { file: tempfile::tempfile()?, totals: Totals::default(), bytes: 0 })
     }
 
     pub(super) fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// How large it is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// One line of JSON each.
@@ -124,6 +148,7 @@ impl Spool {
             serde_json::to_writer(&mut lines, night)?;
             lines.push(b'\n');
         }
+        self.bytes += lines.len() as u64;
         self.file.write_all(&lines)
     }
 
@@ -132,6 +157,37 @@ impl Spool {
         self.file.rewind()?;
         let lines = BufReader::with_capacity(256 * 1024, &mut self.file).lines();
         Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
+    }
+}
+
+/// JPEGs in a file without a name.
+#[derive(Debug)]
+pub(super) struct Pictures {
+    file: File,
+    bytes: u64,
+}
+
+impl Pictures {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { file: tempfile::tempfile()?, bytes: 0 })
+    }
+
+    /// Of all of them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn add(&mut self, jpeg: &[u8]) -> io::Result<Picture> {
+        self.file.write_all(jpeg)?;
+        let picture = Picture { at: self.bytes, bytes: jpeg.len() as u64 };
+        self.bytes += picture.bytes;
+        Ok(picture)
+    }
+
+    pub(super) fn read(&self, picture: Picture) -> io::Result<Vec<u8>> {
+        let mut jpeg = vec![0; usize::try_from(picture.bytes).unwrap_or(0)];
+        self.file.read_exact_at(&mut jpeg, picture.at)?;
+        Ok(jpeg)
     }
 }
 
@@ -152,7 +208,9 @@ mod tests {
         spool.add(&[night(1), night(2)]).unwrap();
         spool.add(&[]).unwrap();
         spool.add(&[night(3)]).unwrap();
-        assert_eq!(spool.totals(), &Totals { nights: 3, shows: 6, photos: 6 });
+        let totals = spool.totals();
+        assert_eq!((totals.nights, totals.shows, totals.photos), (3, 6, 6));
+        assert_eq!(totals.first.as_deref(), Some("2019-05-04"));
         for _ in 0..2 {
             let nights: Vec<Night> = spool.nights().unwrap().collect::<io::Result<_>>().unwrap();
             assert_eq!(nights, [night(1), night(2), night(3)]);

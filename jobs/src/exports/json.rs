@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::history::{Night, Totals};
 
 /// Writes `{"format": "roadie-concert-history", "version": 1, "user": 7, "nights": [Night, …],
-/// "totals": {"nights", "shows", "photos"}}`, a night on each line. Without `totals` it is not complete.
+/// "totals": {"nights", "shows", "photos", "first", "last"}}`, a night on each line. Without `totals` it is not complete.
 ///
 /// Equal nights give equal bytes: nothing tells when it was written.
 pub(super) fn write(
@@ -56,7 +56,10 @@ mod tests {
         for (at, name) in names.iter().enumerate() {
             assert_eq!(read["nights"][at]["venue"], *name);
         }
-        assert_eq!(read["totals"], json!({ "nights": 4, "shows": 0, "photos": 8 }));
+        assert_eq!(
+            read["totals"],
+            json!({ "nights": 4, "shows": 0, "photos": 8, "first": "2019-05-04", "last": "2019-05-04" })
+        );
         assert_eq!((&read["version"], &read["user"]), (&json!(1), &json!(7)));
         assert_eq!(text.lines().count(), 6);
         assert_eq!(text, written(names.map(night).into()));

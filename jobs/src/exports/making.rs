@@ -8,20 +8,36 @@ use anyhow::anyhow;
 use serde_json::json;
 
 use super::export_history::{ExportHistory, Format};
-use super::history::{Night, Spool};
+use super::history::{Night, Picture, Pictures, Spool, Totals};
 use super::scratch::{Scratch, Written, scratch_error};
-use super::{csv, json};
+use super::{csv, json, pdf};
 use crate::context::{JobContext, Progress};
 use crate::effects::catalogue::{Export, ExportOrder, MadeExport, catalogue_error};
-use crate::effects::{Effects, Headers, ObjectError, Reservation, Stop};
+use crate::effects::{Effects, Headers, MemoryUse, ObjectError, Reservation, Stop, VariantFormat};
 use crate::job::JobError;
+use crate::photos::{Manifest, Variant};
 
 /// Memory that writing a CSV or JSON takes, in bytes: a night and buffers.
 const TEXT_MEMORY: u64 = 4 * 1024 * 1024;
+/// Of a PDF: fonts, and what each byte of the nights adds, which pages are kept in until the end.
+const PDF_MEMORY: u64 = 64 * 1024 * 1024;
+const PDF_PER_SPOOLED: u64 = 2;
 /// Nights between two reports.
 const REPORT_EVERY: u64 = 500;
 /// How often somebody who waits for memory says so.
 const STILL_WAITING: Duration = Duration::from_secs(10);
+
+/// Pictures of one night.
+const PICTURES_OF_NIGHT: usize = 4;
+
+/// What was made.
+pub(super) struct Made {
+    pub(super) export: Export,
+    /// How many are in it; none: an earlier job has made it.
+    pub(super) nights: Option<u64>,
+    /// How many characters of a PDF no font has.
+    pub(super) missing: Option<u64>,
+}
 
 /// One export on its way.
 pub(super) struct Making<'a> {
@@ -68,45 +84,80 @@ impl<'a> Making<'a> {
     }
 
     /// Makes the file and notes that it is there.
-    pub(super) async fn make(&self) -> Result<Export, JobError> {
-        let spool = self.read().await?;
-        let shows = spool.totals().shows;
-        let written = self.write(spool).await?;
+    pub(super) async fn make(&self) -> Result<Made, JobError> {
+        let (spool, pictures) = self.read().await?;
+        let Totals { nights, shows, .. } = *spool.totals();
+        let (written, missing) = self.write(spool, pictures).await?;
         self.put(&written).await?;
         let Effects { catalogue, clock, .. } = self.cx.effects();
         let made = MadeExport { bytes: written.bytes, sha256: &written.sha256, shows };
         let noted = catalogue.finish_export(self.order(), made, clock.now_ms()).await;
         match noted.map_err(catalogue_error)? {
-            Some(export) => Ok(export),
+            Some(export) => Ok(Made { export, nights: Some(nights), missing }),
             None => Err(self.take_back().await),
         }
     }
 
     /// All nights, in order.
-    async fn read(&self) -> Result<Spool, JobError> {
-        let reader = self.cx.effects().catalogue.history(self.export.user_id).await;
+    async fn read(&self) -> Result<(Spool, Pictures), JobError> {
+        let illustrated = self.export.format == Format::Pdf;
+        let reader = self.cx.effects().catalogue.history(self.export.user_id, illustrated).await;
         let mut reader = reader.map_err(catalogue_error)?;
         let mut spool = Spool::new().map_err(scratch_error)?;
+        let mut pictures = Pictures::new().map_err(scratch_error)?;
         let all = reader.left() as u64;
         loop {
             self.cx.safe_point()?;
             let page = reader.page().await.map_err(catalogue_error)?;
             if page.is_empty() {
-                return Ok(spool);
+                return Ok((spool, pictures));
             }
-            let nights: Vec<Night> = page.into_iter().map(Night::from).collect();
+            let mut nights = Vec::with_capacity(page.len());
+            for mut row in page {
+                let manifests = std::mem::take(&mut row.manifests);
+                let mut night = Night::from(row);
+                night.pictures = self.fetch(&manifests, &mut pictures).await?;
+                nights.push(night);
+            }
             spool.add(&nights).map_err(scratch_error)?;
             report(self.cx, "reading", spool.totals().nights, all);
         }
     }
 
+    /// The smallest JPEGs of starred photos, as long as there is room. One that is not there is left out.
+    async fn fetch(
+        &self,
+        manifests: &[String],
+        pictures: &mut Pictures,
+    ) -> Result<Vec<Picture>, JobError> {
+        let Effects { objects, exports, .. } = self.cx.effects();
+        let mut fetched = Vec::new();
+        for manifest in manifests.iter().take(PICTURES_OF_NIGHT) {
+            self.cx.safe_point()?;
+            let Some((bucket, jpeg)) = smallest_jpeg(manifest) else { continue };
+            if pictures.bytes() + jpeg.bytes > exports.pictures {
+                break;
+            }
+            match objects.read(&bucket, &jpeg.key, 0..jpeg.bytes).await {
+                Ok(jpeg) => fetched.push(pictures.add(&jpeg).map_err(scratch_error)?),
+                Err(error) if error.is_transient() => return Err(store_error(error)),
+                Err(error) => tracing::debug!(%error, "an export goes without a picture"),
+            }
+        }
+        Ok(fetched)
+    }
+
     /// Writes the file on one of the threads for what computes.
-    async fn write(&self, mut spool: Spool) -> Result<Written, JobError> {
-        let memory = self.reserve(TEXT_MEMORY).await?;
-        let cx = self.cx.clone();
-        let (user_id, format, bom) = (self.export.user_id, self.export.format, self.export.bom);
+    async fn write(
+        &self,
+        mut spool: Spool,
+        pictures: Pictures,
+    ) -> Result<(Written, Option<u64>), JobError> {
+        let ExportHistory { user_id, format, bom, ref locale, .. } = *self.export;
+        let memory = self.reserve(memory(format, &spool, &pictures)).await?;
+        let (cx, locale) = (self.cx.clone(), locale.clone());
         let work = move |stop: &Stop| {
-            let all = spool.totals().nights;
+            let totals = spool.totals().clone();
             let mut out = Scratch::new()?;
             let mut written = 0;
             let nights = spool.nights()?.map(|night| {
@@ -115,15 +166,27 @@ impl<'a> Making<'a> {
                 }
                 written += 1;
                 if written % REPORT_EVERY == 0 {
-                    report(&cx, "writing", written, all);
+                    report(&cx, "writing", written, totals.nights);
                 }
                 night
             });
+            let mut missing = None;
             match format {
                 Format::Csv => csv::write(nights, bom, &mut out)?,
                 Format::Json => json::write(user_id, nights, &mut out)?,
+                Format::Pdf => {
+                    let fonts = &cx.effects().exports.fonts;
+                    let book = pdf::Order {
+                        totals: &totals,
+                        pictures: &pictures,
+                        locale: locale.as_deref(),
+                        fonts,
+                    };
+                    let typeset = pdf::write(nights, &book, &mut out)?;
+                    missing = Some(typeset.missing);
+                }
             }
-            out.finish()
+            Ok((out.finish()?, missing))
         };
         let written = tokio::select! {
             worked = self.cx.effects().pixels.run(memory, work) => worked,
@@ -140,7 +203,10 @@ impl<'a> Making<'a> {
     }
 
     async fn reserve(&self, bytes: u64) -> Result<Reservation, JobError> {
-        let mut reserved = pin!(self.cx.effects().pixels.reserve(bytes));
+        let pixels = &self.cx.effects().pixels;
+        // A long history is no reason to refuse it.
+        let MemoryUse { used, free, .. } = pixels.memory();
+        let mut reserved = pin!(pixels.reserve(bytes.min(used + free)));
         loop {
             tokio::select! {
                 reserved = &mut reserved => return reserved.map_err(JobError::discard),
@@ -182,6 +248,21 @@ impl<'a> Making<'a> {
             Err(error) => store_error(error),
         }
     }
+}
+
+/// What writing takes, in bytes.
+fn memory(format: Format, spool: &Spool, pictures: &Pictures) -> u64 {
+    match format {
+        Format::Csv | Format::Json => TEXT_MEMORY,
+        Format::Pdf => PDF_MEMORY + spool.bytes() * PDF_PER_SPOOLED + pictures.bytes() * 3,
+    }
+}
+
+/// Bucket and object of the smallest JPEG of a photo.
+fn smallest_jpeg(manifest: &str) -> Option<(String, Variant)> {
+    let Manifest { bucket, variants, .. } = serde_json::from_str(manifest).ok()?;
+    let jpegs = variants.into_iter().filter(|variant| variant.format == VariantFormat::Jpeg);
+    Some((bucket, jpegs.min_by_key(|variant| variant.width)?))
 }
 
 /// A link to the file that lasts so long; none: nobody serves the bucket.

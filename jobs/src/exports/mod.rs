@@ -10,6 +10,7 @@ mod export_history;
 mod history;
 mod json;
 mod making;
+mod pdf;
 mod scratch;
 
 pub(crate) use export_history::ExportHistory;

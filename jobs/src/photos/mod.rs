@@ -30,6 +30,7 @@ use crate::effects::catalogue::catalogue_error;
 
 pub(crate) use dedup_photos::DedupPhotos;
 pub(crate) use listing::object_error;
+pub(crate) use manifest::{Manifest, Variant};
 pub(crate) use optimize_photo::OptimizePhoto;
 pub(crate) use progress::progress_key;
 pub(crate) use scan_drive::ScanDrive;

@@ -134,3 +134,18 @@ async fn hostile(run: &mut impl AsyncFnMut(String), user: i64) {
         }
     }
 }
+
+/// Stars a photo of those that [`concerts`] has written, and gives it variants.
+pub(crate) async fn starred(stage: &Stage, user: i64, file: &str, manifest: &serde_json::Value) {
+    let mut to = AnyConnection::connect(&stage.config().database_url()).await.unwrap();
+    for sql in [
+        format!("UPDATE photos SET starred_at = 1 WHERE user_id = {user} AND file_id = '{file}'"),
+        format!(
+            "INSERT INTO photo_variants (user_id, provider, file_id, source_rev, recipe, manifest, \
+             created_at) VALUES ({user}, 'folder', '{file}', 'r', '', '{manifest}', 1)"
+        ),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut to).await.unwrap();
+    }
+    to.close().await.unwrap();
+}

@@ -245,6 +245,8 @@ impl Stage {
             keep: Duration::from_mins(1),
             link_lasts: Duration::from_mins(1),
             urls: None,
+            fonts: Vec::new(),
+            pictures: 0,
         };
         let effects = Effects {
             drive: crate::effects::google::GoogleDrive::default(),

@@ -15,6 +15,7 @@ use crate::matching::SongSet;
 
 const LINKS: &str = "photo_links";
 const SETLISTS: &str = "setlists";
+const VARIANTS: &str = "photo_variants";
 /// Nights of a page.
 const PAGE: usize = 250;
 
@@ -38,6 +39,9 @@ pub(crate) struct NightRow {
     pub(crate) confirmed: bool,
     /// By artist, then by setlist.
     pub(crate) shows: Vec<ShowRow>,
+    /// What optimize-photo has made of starred photos, as JSON, in the order of their ids; only where it was
+    /// asked for.
+    pub(crate) manifests: Vec<String>,
 }
 
 /// What one artist played.
@@ -58,6 +62,7 @@ pub(crate) struct HistoryReader<'c> {
     catalogue: &'c Catalogue,
     transaction: Transaction<'static, Any>,
     user_id: i64,
+    pictures: bool,
     /// Ids, in order of date, venue and id.
     nights: VecDeque<String>,
 }
@@ -69,11 +74,15 @@ impl std::fmt::Debug for HistoryReader<'_> {
 }
 
 impl Catalogue {
-    /// Begins to read a user's history.
+    /// Begins to read a user's history. `pictures`: with starred photos.
     ///
     /// # Errors
     /// [`CatalogueError::Begin`], [`CatalogueError::Read`] or [`CatalogueError::Decode`].
-    pub(crate) async fn history(&self, user_id: i64) -> Result<HistoryReader<'_>, CatalogueError> {
+    pub(crate) async fn history(
+        &self,
+        user_id: i64,
+        pictures: bool,
+    ) -> Result<HistoryReader<'_>, CatalogueError> {
         self.timed("history", async {
             let mut transaction = snapshot(self.readers(), self.backend).await?;
             let mut nights = Vec::new();
@@ -87,7 +96,7 @@ impl Catalogue {
             // Here, because databases do not agree about the order of letters.
             nights.sort_unstable();
             let nights = nights.into_iter().map(|(_, _, night)| night).collect();
-            Ok(HistoryReader { catalogue: self, transaction, user_id, nights })
+            Ok(HistoryReader { catalogue: self, transaction, user_id, pictures, nights })
         })
         .await
     }
@@ -125,6 +134,9 @@ impl HistoryReader<'_> {
             .timed("history_page", async {
                 let mut nights = self.nights_of(&ids).await?;
                 self.shows_of(&ids, &mut nights).await?;
+                if self.pictures {
+                    self.pictures_of(&ids, &mut nights).await?;
+                }
                 Ok(ids.iter().filter_map(|id| nights.remove(id)).collect())
             })
             .await
@@ -189,6 +201,29 @@ impl HistoryReader<'_> {
         }
         for night in nights.values_mut() {
             night.shows.sort_by(|a, b| a.artist.cmp(&b.artist));
+        }
+        Ok(())
+    }
+
+    async fn pictures_of(
+        &mut self,
+        ids: &[String],
+        nights: &mut BTreeMap<String, NightRow>,
+    ) -> Result<(), CatalogueError> {
+        let sql = format!(
+            "SELECT l.night_id, v.manifest FROM photo_links l \
+             JOIN photos p ON p.user_id = l.user_id AND p.provider = l.provider \
+             AND p.file_id = l.file_id AND p.starred_at IS NOT NULL \
+             JOIN photo_variants v ON v.user_id = p.user_id AND v.provider = p.provider \
+             AND v.file_id = p.file_id AND v.source_rev = p.source_rev \
+             WHERE l.user_id = $1 AND l.night_id IN ({}) ORDER BY p.photo_id",
+            batch::list(2, ids.len())
+        );
+        for row in &self.rows(VARIANTS, sql, true, ids).await? {
+            let row = TableRow { table: VARIANTS, row };
+            if let Some(night) = nights.get_mut(row.get::<&str>("night_id")?) {
+                night.manifests.push(row.get("manifest")?);
+            }
         }
         Ok(())
     }
