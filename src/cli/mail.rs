@@ -27,6 +27,9 @@ pub(super) struct Args {
     command: Option<Command>,
 }
 
+/// As long as a job may take that sends a mail.
+const ANSWER_MS: i64 = 15 * 60 * 1_000;
+
 const RESEND: &str = "\
 A mail is `unknown` when its worker, or the connection, was lost between the content and the server's answer. The
 server's log tells whether it has it: look for the Message-ID. Sent again, it has the same one.";
@@ -173,8 +176,12 @@ async fn resend(
     value: String,
 ) -> anyhow::Result<()> {
     let key = MailKey { user_id, template: template.name(), value };
-    let mail = catalogue.mail_again(&key).await?;
-    let mail = mail.context("there is no such mail, or it was sent")?;
+    let handed_over = Clock::System.now_ms().saturating_sub(ANSWER_MS);
+    let mail = catalogue.mail_again(&key, handed_over).await?;
+    let mail = mail.context(
+        "there is no such mail, or it was sent, or a worker has handed it over in the last 15 minutes and may still \
+         be answered",
+    )?;
     let payload = json!({ "userId": user_id, "template": template, "value": key.value });
     // The first job's id may still be taken.
     let id = format!("mail:{user_id}:{}:{}:{}", key.template, key.value, mail.attempts + 1);

@@ -215,22 +215,22 @@ impl Mail {
                 format!("mail.{key}: `{url}` is not an address such as https://example.com/u/")
             });
         }
-        // Without it nobody could end a subscription, as RFC 8058 and the large providers want it.
-        need(
-            self.unsubscribe_url.starts_with("https://") && self.unsubscribe_url.is_ascii(),
-            &|| {
-                "mail.unsubscribe_url must begin with https://: whoever gets congratulations must be able to end \
+        // Nobody unsubscribes from files.
+        let files = self.url.is_empty();
+        let one_click =
+            self.unsubscribe_url.starts_with("https://") && self.unsubscribe_url.is_ascii();
+        need(one_click || (files && self.unsubscribe_url.is_empty()), &|| {
+            "mail.unsubscribe_url must begin with https://: whoever gets congratulations must be able to end \
              them with one click (RFC 8058)"
                 .to_owned()
-            },
-        );
+        });
         let mailto: &str = &self.unsubscribe_mailto;
         let address =
             |text: &str| text.parse::<Mailbox>().is_ok_and(|mailbox| mailbox.name.is_none());
         need(mailto.is_empty() || (address(mailto) && !mailto.contains(['<', '?', ' '])), &|| {
             format!("mail.unsubscribe_mailto: `{mailto}` is not an address")
         });
-        need(!self.keys.is_empty(), &|| {
+        need(files || !self.keys.is_empty(), &|| {
             "mail.keys is empty: links that end a subscription are signed with one of them (name:secret, \
              `openssl rand -hex 32`)"
                 .to_owned()

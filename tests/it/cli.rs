@@ -198,7 +198,7 @@ async fn a_dead_letter_can_be_looked_at_and_retried() {
 
 #[tokio::test]
 async fn a_demo_takes_folders_of_any_name() {
-    let stage = need!(Stage::new());
+    let stage = need!(Stage::new()).set("queues.notifications.weight", 1);
     let photos = stage.folder("gigs, 100% live #1? {data_dir}");
     write_many(&photos, 5);
     let data = stage.path().join(format!("data #1? 50%/{}", "long".repeat(30)));

@@ -131,7 +131,8 @@ async fn each_reply_ends_as_documented_and_the_others_go_on() {
 async fn an_outage_loses_nothing_and_counts_no_attempt() {
     let stage = need!(Stage::new());
     let server = need!(MailServer::start(&stage, Speaks::Plain));
-    let stage = server.serve(stage).set("budgets.trip_after", 1000);
+    // Each is greeted anew.
+    let stage = server.serve(stage).set("budgets.trip_after", 1000).set("mail.idle_connections", 0);
     let worker = Worker::start(&stage).await;
     for faults in [
         json!({ "greeting": "554 5.3.2 not now" }),
@@ -153,7 +154,7 @@ async fn an_outage_loses_nothing_and_counts_no_attempt() {
         .await;
         server.faults(&json!({}));
         // A server that turned us away is asked again after an hour, or when an operator says so.
-        let said = run(&stage, &["budget", "reset", "smtp"]).await;
+        let said = run(&stage, &["budget", "resume", "smtp"]).await;
         assert_eq!(said.code, 0, "{said:?}");
         let job = stage.completed(MAILS, &id).await;
         assert_eq!(job.attempts_made(), 1, "{faults}");

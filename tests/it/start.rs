@@ -63,7 +63,7 @@ async fn check_names_every_fault_at_once() {
         assert!(line.is_some_and(|line| line.contains(named)), "{fault}: {said:?}");
     }
     assert!(said.out.contains("ok     objects"), "{said:?}");
-    assert!(said.out.contains("4 of 9 checks failed"), "{said:?}");
+    assert!(said.out.contains("4 of 10 checks failed"), "{said:?}");
 }
 
 #[tokio::test]

@@ -102,6 +102,8 @@ impl SendEmail {
 impl Job for SendEmail {
     const KIND: &'static str = "send-email";
     const QUEUE: &'static str = "notifications";
+    /// They are for what goes wrong here: a catalogue that restarts, mostly.
+    const ATTEMPTS: u32 = 8;
     /// A server may take its time to say that it has a mail, and must not be cut off.
     const TIMEOUT: Timeout = Timeout::Total(Duration::from_mins(15));
     type Output = MailOutcome;

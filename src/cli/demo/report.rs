@@ -25,7 +25,7 @@ pub(super) async fn print(
     let catalogue = Catalogue::connect(catalogue_options(config)).await?;
     let summary = catalogue.summary(user, REASONS).await?;
     let concerts = catalogue.concerts(user).await?;
-    let mails = mail::sent(&catalogue, &config.mail.folder, user).await?;
+    let mails = mail::sent(&catalogue, config, user).await?;
     catalogue.close().await;
     let number = |name: &str| result.get(name).and_then(Value::as_u64).unwrap_or(0);
     let (files, ms) = (number("totalPhotos"), number("duration").max(1));

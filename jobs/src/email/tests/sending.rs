@@ -106,7 +106,7 @@ async fn a_worker_that_died_while_it_handed_a_mail_over_leaves_it_unsent() {
     };
     catalogue.mail_sent(&key, 1, "250", NOW).await.unwrap();
     assert_eq!(stage.ledger().await, ["e1 sent 250 (1)"]);
-    assert_eq!(catalogue.mail_again(&key).await.unwrap(), None, "what was sent stays so");
+    assert_eq!(catalogue.mail_again(&key, NOW).await.unwrap(), None, "what was sent stays so");
 }
 
 #[tokio::test]

@@ -142,17 +142,23 @@ impl Catalogue {
     }
 
     /// A mail that was not surely sent may be sent, as if it were a new one. Answers its entry; none: it
-    /// was sent, or there is no such mail.
+    /// was sent, or there is no such mail, or it was handed over after `handed_over_ms`, so that its answer
+    /// may still come.
     ///
     /// # Errors
     /// [`CatalogueError::Write`], [`CatalogueError::Read`] or [`CatalogueError::Decode`].
-    pub async fn mail_again(&self, key: &MailKey) -> Result<Option<LedgerMail>, CatalogueError> {
+    pub async fn mail_again(
+        &self,
+        key: &MailKey,
+        handed_over_ms: i64,
+    ) -> Result<Option<LedgerMail>, CatalogueError> {
         let sql = "UPDATE mails SET state = 'reserved', reason = 'an operator sends it again', \
                    deferred_at = NULL, ended_at = NULL WHERE user_id = $1 AND template = $2 \
-                   AND value = $3 AND state <> 'sent'";
+                   AND value = $3 AND state <> 'sent' AND NOT (state = 'sending' AND sending_at > $4)";
         self.timed("mail_again", async {
             let query = sqlx::query(sql).bind(key.user_id).bind(key.template).bind(&key.value);
-            let done = query.execute(&self.primary).await.map_err(written(MAILS))?;
+            let done = query.bind(handed_over_ms).execute(&self.primary).await;
+            let done = done.map_err(written(MAILS))?;
             if done.rows_affected() == 0 { Ok(None) } else { self.ledger_mail(key).await }
         })
         .await

@@ -99,16 +99,17 @@ async fn one_of_many_hands_a_mail_over(database: Database) {
     let mail = reserve(&catalogue, "1", None).await;
     assert_eq!((mail.state, mail.reason), (MailState::Sent, None));
     assert!(!catalogue.begin_sending(&key("1"), 1, "<m>", NOW).await.unwrap());
-    assert_eq!(catalogue.mail_again(&key("1")).await.unwrap(), None);
+    assert_eq!(catalogue.mail_again(&key("1"), NOW).await.unwrap(), None);
 }
 
 async fn who_finds_a_mail_handed_over_may_be_corrected(database: Database) {
     let catalogue = with_user(&database).await;
     reserve(&catalogue, "1", None).await;
     assert!(catalogue.begin_sending(&key("1"), 0, "<m>", NOW).await.unwrap());
+    assert_eq!(catalogue.mail_again(&key("1"), NOW - 1).await.unwrap(), None, "it is under way");
     catalogue.mail_not_taken(&key("1"), 1, &became(MailState::Unknown, false), NOW).await.unwrap();
     assert!(!catalogue.begin_sending(&key("1"), 1, "<m>", NOW).await.unwrap());
-    let again = catalogue.mail_again(&key("1")).await.unwrap().unwrap();
+    let again = catalogue.mail_again(&key("1"), NOW - 1).await.unwrap().unwrap();
     assert_eq!(again.state, MailState::Reserved);
     assert!(catalogue.begin_sending(&key("1"), 1, "<m>", NOW).await.unwrap());
     // The first one is answered after all; the second one counts.
