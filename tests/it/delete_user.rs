@@ -17,6 +17,7 @@ use super::support::drive::{connect, on};
 use super::support::eventually;
 use super::support::process::run;
 use super::support::s3::S3Server;
+use super::support::smtp::{MAILS, recipient, with_mail};
 use super::support::stage::{Stage, user};
 use super::support::traces::{keys, left, objects, tables};
 use super::support::worker::Worker;
@@ -43,6 +44,8 @@ impl Scene {
     async fn new(stage: Stage) -> Self {
         let server = S3Server::start(&stage).await;
         server.bucket("images");
+        server.bucket("exports");
+        let mails = stage.folder("mails");
         let drive = DriveStandIn::start().await.unwrap();
         let (stand_ins, _) = world(&stage.folder("world")).await;
         let root = stage.folder("photos");
@@ -52,7 +55,9 @@ impl Scene {
             let folder = stage.folder(&format!("photos/of-{user}"));
             (0..6).for_each(|number| take(&folder, 14, 5 * number, CLUB));
         }
-        let stage = asking(small(on(&drive, server.on(stage))), &stand_ins)
+        let stage = asking(small(on(&drive, server.on(with_mail(stage)))), &stand_ins)
+            .set("mail.folder", mails.display())
+            .set("queues.exports.weight", 1)
             .set("folders.roots", root.display())
             .set("queues.privacy.weight", 1)
             .set("privacy.sweep_after", "1h");
@@ -64,6 +69,8 @@ impl Scene {
         let stage = &self.stage;
         let catalogue = stage.catalogue().await;
         connect(&self.drive, &catalogue, user).await;
+        let address = format!("mail-of-{user}@example.org");
+        recipient(stage, user, &address, &format!("Ann {user}"), "en").await;
         let folder = stage.folder(&format!("photos/of-{user}"));
         let scan = json!({ "userId": user, "path": folder });
         let id = stage.add(SCANS, "scan-folder", scan.clone()).await;
@@ -77,6 +84,13 @@ impl Scene {
         let missing = json!({ "userId": user, "path": folder.join(format!("missing-{user}")) });
         let id = stage.add(SCANS, "scan-folder", missing).await;
         stage.letter(&id).await;
+
+        let export = json!({ "exportId": "all", "userId": user, "format": "csv" });
+        let id = stage.add("exports", "export-history", export).await;
+        stage.completed("exports", &id).await;
+        let mail = json!({ "userId": user, "template": "milestone", "value": "nights-1" });
+        let id = stage.add(MAILS, "send-email", mail).await;
+        assert_eq!(stage.returned(MAILS, &id).await["outcome"], "sent");
 
         // In every state that waits.
         stage.add(SHELF, "scan-folder", scan.clone()).await;
@@ -138,6 +152,24 @@ impl Scene {
         jobs
     }
 
+    /// Mails that follow from scans are sent, so that what is counted stands still.
+    async fn rests(&self) {
+        let queue = self.stage.queues().await.queue(MAILS).await.unwrap();
+        eventually("no mail is on its way", async || {
+            let counts =
+                queue.get_job_counts_by_types(&["waiting", "active", "prioritized"]).await.unwrap();
+            if counts.values().all(|jobs| *jobs == 0) { Ok(()) } else { Err(format!("{counts:?}")) }
+        })
+        .await;
+    }
+
+    /// The user's mails in the folder.
+    fn mails(&self, user: i64) -> Vec<String> {
+        let folder = self.stage.folder("mails").join(user.to_string());
+        let files = folder.read_dir().into_iter().flatten().flatten();
+        files.map(|file| file.path().display().to_string()).collect()
+    }
+
     async fn everything(&self) -> BTreeMap<String, String> {
         let prefix = format!("{}:", self.stage.prefix);
         let begin = [prefix.as_str(), "scan:progress:", "concerts:user:", "photos:count:"];
@@ -145,8 +177,14 @@ impl Scene {
         for (table, rows) in tables(&self.stage).await {
             all.extend(rows.into_iter().enumerate().map(|(n, row)| (format!("{table} {n}"), row)));
         }
-        let objects = objects(&self.server, "images").await;
-        all.extend(objects.into_iter().map(|key| (format!("object {key}"), String::new())));
+        for bucket in ["images", "exports"] {
+            let objects = objects(&self.server, bucket).await;
+            all.extend(objects.into_iter().map(|key| (format!("object {key}"), String::new())));
+        }
+        for user in [self.one, self.other] {
+            let mails = self.mails(user).into_iter();
+            all.extend(mails.map(|file| (file.clone(), std::fs::read_to_string(file).unwrap())));
+        }
         all
     }
 
@@ -174,6 +212,7 @@ async fn nothing_of_one_user_remains_and_all_of_the_other(stage: Stage) {
     for user in [one, other] {
         scene.lives(user).await;
     }
+    scene.rests().await;
     let before = tables(stage).await;
     let (of_one, of_other) = (rows_of(&before, one), rows_of(&before, other));
     for table in [
@@ -184,10 +223,16 @@ async fn nothing_of_one_user_remains_and_all_of_the_other(stage: Stage) {
         "provider_accounts",
         "photo_fingerprints",
         "dead_letters",
+        "exports",
+        "mails",
+        "mail_recipients",
+        "mail_preferences",
         "users",
     ] {
         assert!(!of_one[table].is_empty(), "{table} holds nothing, and proves nothing");
     }
+    let (mails_of_one, mails_of_other) = (scene.mails(one), scene.mails(other));
+    assert!(!mails_of_one.is_empty());
     let objects_before = objects(&scene.server, "images").await;
     let (jobs_of_one, jobs_of_other) = (scene.jobs(one).await, scene.jobs(other).await);
     assert_eq!(jobs_of_one[SHELF], 5, "{jobs_of_one:?}");
@@ -206,6 +251,8 @@ async fn nothing_of_one_user_remains_and_all_of_the_other(stage: Stage) {
     let others: Vec<String> =
         objects_before.iter().filter(|key| key.contains(&other.to_string())).cloned().collect();
     assert_eq!((objects_after.len(), &objects_after), (6, &others));
+    assert_eq!(objects(&scene.server, "exports").await, [format!("exports/{other}/all.csv")]);
+    assert_eq!(scene.mails(other), mails_of_other);
     assert_eq!(scene.jobs(other).await, jobs_of_other);
     let queue = stage.queues().await.queue(SHELF).await.unwrap();
     assert_eq!(queue.get_job_schedulers(0, -1, true).await.unwrap().len(), 1);
@@ -217,6 +264,8 @@ async fn nothing_of_one_user_remains_and_all_of_the_other(stage: Stage) {
     }
     let objects_of_one = objects_before.len() - others.len();
     assert_eq!(receipt["removed"]["objects"]["variants"], objects_of_one, "{receipt}");
+    assert_eq!(receipt["removed"]["objects"]["exports"], 1, "{receipt}");
+    assert_eq!(receipt["removed"]["mails"]["files"], mails_of_one.len(), "{receipt}");
     assert_eq!(receipt["removed"]["queues"], json!(jobs_of_one), "{receipt}");
     assert_eq!(receipt["removed"]["redis"]["schedules"], 1, "{receipt}");
     assert_eq!(receipt["removed"]["accounts"], json!({ "drive: revoked": 1 }));
