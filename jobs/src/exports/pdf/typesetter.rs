@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cosmic_text::fontdb::{ID, Weight};
-use cosmic_text::{Attrs, Buffer, Family, FontSystem, LayoutGlyph, Metrics, Shaping, Wrap};
+use cosmic_text::{Align, Attrs, Buffer, Family, FontSystem, LayoutGlyph, Metrics, Shaping, Wrap};
 use krilla::Data;
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 
@@ -91,7 +91,8 @@ impl Typesetter {
             Some(width),
             None,
         );
-        self.buffer.set_text(&plain(text), &attrs, Shaping::Advanced, None);
+        // Also names from right to left stand where their entry does.
+        self.buffer.set_text(&plain(text), &attrs, Shaping::Advanced, Some(Align::Left));
         self.buffer.shape_until_scroll(&mut self.system, false);
         let mut lines = Vec::new();
         for run in self.buffer.layout_runs() {
@@ -104,7 +105,12 @@ impl Typesetter {
                 span: f32::MAX..0.0,
                 text,
             };
-            for glyph in run.glyphs {
+            // From left to right; where text goes the other way, so do they.
+            let mut glyphs: Vec<&LayoutGlyph> = run.glyphs.iter().collect();
+            glyphs.sort_by(|a, b| a.x.total_cmp(&b.x));
+            for (at, glyph) in glyphs.iter().enumerate() {
+                // Up to the next one: marks stand where their letter does.
+                let next = glyphs.get(at + 1).map_or(glyph.x + glyph.w, |next| next.x);
                 self.missing += u64::from(glyph.glyph_id == 0);
                 line.span.start = line.span.start.min(glyph.x);
                 line.span.end = line.span.end.max(glyph.x + glyph.w);
@@ -113,11 +119,11 @@ impl Typesetter {
                 let font = self.fonts.entry(key).or_insert_with(|| font(system, key));
                 let Some(font) = font else { continue };
                 match line.runs.last_mut() {
-                    Some(run) if run.font == *font => run.glyphs.push(placed(glyph)),
+                    Some(run) if run.font == *font => run.glyphs.push(placed(glyph, next)),
                     _ => line.runs.push(Run {
                         font: font.clone(),
                         x: glyph.x,
-                        glyphs: vec![placed(glyph)],
+                        glyphs: vec![placed(glyph, next)],
                     }),
                 }
             }
@@ -133,10 +139,10 @@ fn font(system: &mut FontSystem, (id, weight): (ID, Weight)) -> Option<Font> {
     Font::new(Data::from(data), index)
 }
 
-fn placed(glyph: &LayoutGlyph) -> KrillaGlyph {
+fn placed(glyph: &LayoutGlyph, next: f32) -> KrillaGlyph {
     KrillaGlyph::new(
         GlyphId::new(u32::from(glyph.glyph_id)),
-        glyph.w / glyph.font_size,
+        (next - glyph.x) / glyph.font_size,
         glyph.x_offset,
         glyph.y_offset,
         0.0,
@@ -197,7 +203,11 @@ mod tests {
         for text in ["x".repeat(10_000), "word ".repeat(2_000), "فيروز ".repeat(500)] {
             let lines = typesetter.lines(&text, STYLE, 400.0);
             assert!(lines.len() > 10, "{}", lines.len());
-            assert!(lines.iter().all(|line| line.span.end <= 401.0));
+            assert!(lines.iter().all(|line| line.span.start >= 0.0 && line.span.end <= 401.0));
+            for run in lines.iter().flat_map(|line| &line.runs) {
+                let advance: f32 = run.glyphs.iter().map(|glyph| glyph.x_advance).sum();
+                assert!(run.x >= 0.0 && run.x + advance * STYLE.size <= 401.0, "{}", run.x);
+            }
         }
         assert_eq!(typesetter.lines("a\nb\r\nc\u{2028}d", STYLE, 400.0).len(), 1);
     }
