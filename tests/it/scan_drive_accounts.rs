@@ -2,12 +2,14 @@
 
 use bullmq::JobState;
 use roadie::stand_in::drive::{DriveFault, DriveStandIn, DriveWorld};
-use roadie_jobs::effects::catalogue::{AccountState, DeadReason, Provider};
+use roadie_jobs::effects::catalogue::{AccountState, DeadLetterFilter, DeadReason, Provider};
 use serde_json::json;
 
+use super::scan_drive_faults::{all_of_redis, is_private};
 use super::support::drive::{Library, catalogued, connect, differences, on};
 use super::support::eventually;
 use super::support::process::Process;
+use super::support::smtp::recipient;
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
 
@@ -18,8 +20,17 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
     const UNTOLD: usize = 60;
     let drive = DriveStandIn::start().await.unwrap();
     let stage = on(&drive, need!(Stage::new())).set("photos.read_ahead", 2);
+    let mails = stage.folder("mails");
+    let stage = stage
+        .set("mail.folder", mails.display())
+        .set("mail.from", "Concerts <mail@example.com>")
+        .set("queues.notifications.slots", 2);
     let catalogue = stage.catalogue().await;
     let (one, other) = (user(), user());
+    recipient(&stage, one, "ann@example.org", "Ann", "en").await;
+    recipient(&stage, other, "ben@example.org", "Ben", "en").await;
+    // This one mail comes all the same, and at any hour.
+    stage.execute("UPDATE mail_preferences SET wanted = 0").await;
     let mut truths = Vec::new();
     for user in [one, other] {
         connect(&drive, &catalogue, user).await;
@@ -58,6 +69,21 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
     let result = stage.returned(SCANS, &theirs).await;
     assert_eq!(result["processed"], json!(UNTOLD));
     assert!(drive.world(|world| world.exchanges()) <= exchanges + 1, "only the other one's");
+    // Two scans have ended so, and one mail tells of it.
+    let told =
+        |user: i64| std::fs::read_dir(mails.join(user.to_string())).map_or(0, Iterator::count);
+    eventually("its owner is told", async || match told(one) {
+        1 => Ok(()),
+        other => Err(format!("{other} mails")),
+    })
+    .await;
+    let everything = DeadLetterFilter { limit: 100, ..DeadLetterFilter::default() };
+    let letters = catalogue.dead_letters(&everything).await.unwrap();
+    assert_eq!(letters.len(), 2);
+    let mut seen = all_of_redis(&stage, one).await;
+    letters.iter().for_each(|letter| seen.push_str(&format!("{letter:?}")));
+    assert_eq!(is_private(&seen, &truths[0]), Vec::<String>::new());
+    assert!(!seen.contains("example.org"), "no address of a mail");
     assert_eq!(differences(&catalogued(&catalogue, other).await, &truths[1]), Vec::<String>::new());
 
     let before = drive.calls();
@@ -69,6 +95,7 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
     assert_eq!(after["files"], before["files"], "nothing was listed again");
     let read = after["media"] - before["media"];
     assert!(read <= 40, "{read} photos were read, 20 were known");
+    assert_eq!((told(one), told(other)), (1, 0));
     worker.stop().await;
 }
 

@@ -148,7 +148,7 @@ fn peak(pid: u32) -> u64 {
 }
 
 /// Everything that Redis keeps under a stage's prefix, and of its user's progress.
-async fn all_of_redis(stage: &Stage, user: i64) -> String {
+pub(crate) async fn all_of_redis(stage: &Stage, user: i64) -> String {
     let mut link = stage.queues().await.redis();
     let mut all = String::new();
     let keys: Vec<String> = link.keys(format!("*{}*", stage.prefix)).await.unwrap();
@@ -169,7 +169,7 @@ async fn all_of_redis(stage: &Stage, user: i64) -> String {
 }
 
 /// Tokens, names, places: none of them may be in what others can read.
-fn is_private(text: &str, told: &Truth) -> Vec<String> {
+pub(crate) fn is_private(text: &str, told: &Truth) -> Vec<String> {
     let mut found: Vec<String> = [
         "ya29.",
         "1//re",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::json;
 
@@ -37,8 +37,17 @@ pub struct SendEmail {
     template: Template,
     /// What it is about: with user and template, which mail it is.
     #[serde(deserialize_with = "value")]
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(schema_with = "value_schema")]
     value: String,
+}
+
+/// What [`value`] takes.
+fn value_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "string", "minLength": 1, "maxLength": LONGEST_VALUE,
+          "pattern": r"^[^\u0000-\u001f\u007f-\u009f]+$" },
+        { "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX },
+    ] })
 }
 
 /// A web tier may have it as a number.
