@@ -10,7 +10,7 @@ set -euo pipefail
 
 count=${1:-20000}
 latency=${2:-50}
-profile=${PROFILE:-demo}
+profile=${PROFILE:-release}
 need_redis || fail "no Redis server"
 cargo build --quiet --locked --profile "$profile" --bin roadie --example drive_stand_in --manifest-path "$root/Cargo.toml"
 built=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}
