@@ -81,7 +81,7 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
     let letters = catalogue.dead_letters(&everything).await.unwrap();
     assert_eq!(letters.len(), 2);
     let mut seen = all_of_redis(&stage, one).await;
-    letters.iter().for_each(|letter| seen.push_str(&format!("{letter:?}")));
+    letters.iter().map(|letter| format!("{letter:?}")).for_each(|letter| seen.push_str(&letter));
     assert_eq!(is_private(&seen, &truths[0]), Vec::<String>::new());
     assert!(!seen.contains("example.org"), "no address of a mail");
     assert_eq!(differences(&catalogued(&catalogue, other).await, &truths[1]), Vec::<String>::new());
