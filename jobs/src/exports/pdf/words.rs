@@ -5,20 +5,37 @@ use icu_datetime::FixedCalendarDateTimeFormatter;
 use icu_datetime::fieldsets::YMDE;
 use icu_locale_core::Locale;
 
+type Dates = FixedCalendarDateTimeFormatter<Gregorian, YMDE>;
+
+const ENGLISH: Locale = icu_locale_core::locale!("en");
+
+/// None for a language that CLDR has no words of: its dates would be as those of no language ("2019 M05 4").
+fn formatter(locale: &Locale) -> Option<Dates> {
+    let of = |locale: &Locale| Dates::try_new(locale.into(), YMDE::long()).ok();
+    let day = Date::try_new_gregorian(2019, 5, 4).ok()?;
+    let written = |dates: &Dates| dates.format(&day).to_string();
+    let dates = of(locale)?;
+    let nobodys = of(&Locale::UNKNOWN)?;
+    (written(&dates) != written(&nobodys)).then_some(dates)
+}
+
 /// Words and dates.
 pub(super) struct Words {
     german: bool,
     /// A BCP 47 tag.
     pub(super) language: String,
-    dates: Option<FixedCalendarDateTimeFormatter<Gregorian, YMDE>>,
+    dates: Option<Dates>,
 }
 
 impl Words {
     /// Words in English or German, dates in the words of the locale; one that is unknown is English.
     pub(super) fn of(locale: Option<&str>) -> Self {
         let asked = locale.and_then(|locale| locale.replace('_', "-").parse::<Locale>().ok());
-        let locale = asked.unwrap_or(icu_locale_core::locale!("en"));
-        let dates = FixedCalendarDateTimeFormatter::try_new((&locale).into(), YMDE::long()).ok();
+        let asked = asked.and_then(|locale| Some((formatter(&locale)?, locale)));
+        let (dates, locale) = match asked {
+            Some((dates, locale)) => (Some(dates), locale),
+            None => (formatter(&ENGLISH), ENGLISH),
+        };
         Self {
             german: locale.id.language == icu_locale_core::subtags::language!("de"),
             language: locale.to_string(),
@@ -116,6 +133,8 @@ mod tests {
             (Some("de"), "2019-05-04", "Samstag, 4. Mai 2019"),
             (Some("de_AT"), "2019-01-04", "Freitag, 4. Jänner 2019"),
             (Some("ja"), "2019-05-04", "2019年5月4日土曜日"),
+            (Some("en-x-private"), "2019-05-04", "Saturday, May 4, 2019"),
+            (Some("no"), "2019-05-04", "lørdag 4. mai 2019"),
             (Some("tlh-nonsense-locale"), "2019-05-04", "Saturday, May 4, 2019"),
             (Some(""), "2019-02-30", "2019-02-30"),
             (None, "some day", "some day"),
