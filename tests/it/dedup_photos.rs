@@ -6,11 +6,11 @@ use std::io::Cursor;
 use bytes::Bytes;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage};
-use roadie::stand_in::drive::{DriveFault, DriveStandIn, DriveWorld, NewFile};
+use roadie::stand_in::drive::{DriveFault, DriveWorld, NewFile};
 use roadie_jobs::effects::catalogue::{Catalogue, DuplicateGroup, Likeness};
 use serde_json::{Value, json};
 
-use super::support::drive::{connect, on};
+use super::support::drive::of_one;
 use super::support::photos::{PHONE, Shot};
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
@@ -204,12 +204,7 @@ fn thumbnail(file: &[u8]) -> Option<Bytes> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn copies_in_a_drive_are_proposed_from_their_thumbnails() {
-    let stage = need!(Stage::new());
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, stage);
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(need!(Stage::new())).await;
     let root = DriveWorld::root(user);
     let pictures = drive.world(|world| {
         let made = library().into_iter().map(|(name, content)| {

@@ -6,7 +6,7 @@ use roadie::stand_in::drive::{DriveFault, DriveStandIn, DriveWorld, NewFile};
 use roadie_jobs::effects::catalogue::{OutcomeStatus, Provider};
 use serde_json::{Value, json};
 
-use super::support::drive::{Library, catalogued, connect, differences, on, told};
+use super::support::drive::{Library, catalogued, connect, differences, of_one, on, told};
 use super::support::photos::{PHONE, Shot};
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
@@ -101,11 +101,7 @@ async fn a_whole_drive_is_catalogued_with_shared_drives_and_shortcuts(stage: Sta
 
 async fn an_incremental_scan_costs_what_has_changed(stage: Stage) {
     const PHOTOS: usize = 1_500;
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, stage);
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(stage).await;
     let root = DriveWorld::root(user);
     let (mut truth, ids, sidecar) = drive.world(|world| {
         world.share_drive("band", &[user]);
@@ -177,11 +173,7 @@ async fn an_incremental_scan_costs_what_has_changed(stage: Stage) {
 }
 
 async fn a_folder_is_walked_and_what_leaves_it_goes(stage: Stage) {
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, stage);
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(stage).await;
     let root = DriveWorld::root(user);
     let (mut truth, shows, inner, photos) = drive.world(|world| {
         let mut library = Library::new(world);
@@ -236,11 +228,7 @@ async fn a_folder_is_walked_and_what_leaves_it_goes(stage: Stage) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_handed_out_is_told_and_the_scan_goes_on() {
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, need!(Stage::new()));
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(need!(Stage::new())).await;
     let root = DriveWorld::root(user);
     drive.world(|world| {
         world.make(NewFile::of("words.jpg", &root, JPEG, "no picture"));
@@ -273,11 +261,7 @@ async fn what_is_not_handed_out_is_told_and_the_scan_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_feed_that_is_too_old_costs_one_full_listing() {
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, need!(Stage::new()));
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(need!(Stage::new())).await;
     let root = DriveWorld::root(user);
     let (mut truth, ids) = drive.world(|world| {
         let mut library = Library::new(world);
@@ -299,12 +283,11 @@ async fn a_feed_that_is_too_old_costs_one_full_listing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_starred_photo_is_fetched_in_full_once_and_shown() {
     const IMAGES: &str = "image-optimization";
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, need!(Stage::new())).set("queues.image-optimization.slots", 1);
-    let stage = stage.set("images.widths", 40).set("images.formats", "jpeg");
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let stage = need!(Stage::new())
+        .set("queues.image-optimization.slots", 1)
+        .set("images.widths", 40)
+        .set("images.formats", "jpeg");
+    let (drive, stage, catalogue, user) = of_one(stage).await;
     let shot = Shot { size: (1_600, 1_200), ..PHONE };
     let bytes = shot.photo();
     // More than the head of it has to be fetched for its pixels.
@@ -336,11 +319,7 @@ async fn a_starred_photo_is_fetched_in_full_once_and_shown() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_quota_makes_a_scan_slower_and_nothing_else() {
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, need!(Stage::new()));
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let (drive, stage, catalogue, user) = of_one(need!(Stage::new())).await;
     let truth = drive.world(|world| {
         let mut library = Library::new(world);
         (0..30).for_each(|_| drop(library.untold(&DriveWorld::root(user))));

@@ -6,7 +6,7 @@ use roadie_jobs::effects::catalogue::{AccountState, DeadLetterFilter, DeadReason
 use serde_json::json;
 
 use super::scan_drive_faults::{all_of_redis, is_private};
-use super::support::drive::{Library, catalogued, connect, differences, on};
+use super::support::drive::{Library, catalogued, connect, differences, of_one, on};
 use super::support::eventually;
 use super::support::process::Process;
 use super::support::smtp::recipient;
@@ -101,11 +101,8 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_runs_out_is_exchanged_once_for_a_whole_fleet() {
-    let drive = DriveStandIn::start().await.unwrap();
-    let stage = on(&drive, need!(Stage::new())).set("photos.read_ahead", 16);
-    let catalogue = stage.catalogue().await;
-    let user = user();
-    connect(&drive, &catalogue, user).await;
+    let stage = need!(Stage::new()).set("photos.read_ahead", 16);
+    let (drive, stage, catalogue, user) = of_one(stage).await;
     let truth = drive.world(|world| {
         world.renew_refresh_tokens(true);
         let mut library = Library::new(world);

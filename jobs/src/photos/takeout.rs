@@ -8,7 +8,7 @@ mod names;
 mod pairing;
 mod sidecar;
 #[cfg(test)]
-mod tests;
+pub(in crate::photos) mod tests;
 
 pub(crate) use pairing::pair;
 #[cfg(test)]

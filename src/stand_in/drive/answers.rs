@@ -10,9 +10,10 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::fault::{bad_page_token, error, forbidden, not_found, unauthorized};
+use super::fault::{bad_page_token, error, forbidden, not_found};
+use super::oauth::Bearer;
 use super::world::{DriveWorld, Home, Stored};
-use super::{Shared, THUMBNAILS, oauth, query};
+use super::{Shared, THUMBNAILS, query};
 
 type Parameters = Query<HashMap<String, String>>;
 
@@ -34,11 +35,10 @@ fn page_size(parameters: &HashMap<String, String>) -> usize {
 /// Pages are in the order of ids; a token names the last file, and for whom and what it was given.
 async fn files(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
+    Bearer(user): Bearer,
     Query(parameters): Parameters,
 ) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let world = shared.world();
     let q = parameters.get("q").map_or("", String::as_str);
     let drive = parameters
         .get("driveId")
@@ -98,12 +98,12 @@ async fn files(
 
 async fn file(
     State(shared): State<Arc<Shared>>,
+    Bearer(user): Bearer,
     headers: HeaderMap,
     Path(id): Path<String>,
     Query(parameters): Parameters,
 ) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let world = shared.world();
     if let Some(root) = root(user, &id) {
         return Json(root).into_response();
     }
@@ -148,11 +148,10 @@ fn root(user: i64, id: &str) -> Option<Value> {
 /// Of whatever size is asked for.
 async fn thumbnail(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
+    Bearer(user): Bearer,
     Path(name): Path<String>,
 ) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let world = shared.world();
     let id = name.rsplit_once("=s").map_or(name.as_str(), |(id, _)| id);
     let seen = world.files.get(id).filter(|stored| world.sees(user, stored));
     match seen.and_then(|stored| stored.file.thumbnail.clone()) {
@@ -190,11 +189,10 @@ fn feed(world: &DriveWorld, user: i64, parameters: &HashMap<String, String>) -> 
 
 async fn start_token(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
+    Bearer(user): Bearer,
     Query(parameters): Parameters,
 ) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let world = shared.world();
     if feed(&world, user, &parameters).is_none() {
         return not_found();
     }
@@ -204,11 +202,10 @@ async fn start_token(
 
 async fn changes(
     State(shared): State<Arc<Shared>>,
-    headers: HeaderMap,
+    Bearer(user): Bearer,
     Query(parameters): Parameters,
 ) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+    let world = shared.world();
     let Some(feed) = feed(&world, user, &parameters) else { return not_found() };
     let from = parameters.get("pageToken").and_then(|token| token.parse::<usize>().ok());
     let Some(from) = from.filter(|from| *from <= world.log.len()) else { return bad_page_token() };
@@ -240,9 +237,8 @@ async fn changes(
     Json(page).into_response()
 }
 
-async fn drives(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let mut world = shared.world();
-    let Some(user) = oauth::user(&mut world, &headers) else { return unauthorized() };
+async fn drives(State(shared): State<Arc<Shared>>, Bearer(user): Bearer) -> Response {
+    let world = shared.world();
     let drives = world.accounts.get(&user).map(|account| &account.drives);
     let drives: Vec<Value> = drives
         .into_iter()

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Form, State};
+use axum::extract::{Form, FromRequestParts, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
@@ -10,6 +11,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::fault::unauthorized;
 use super::world::DriveWorld;
 use super::{CLIENT, Shared};
 
@@ -85,8 +87,18 @@ async fn token(State(shared): State<Arc<Shared>>, Form(asked): Form<Exchange>) -
     Json(answer).into_response()
 }
 
-/// The user whose token a request bears.
-pub(super) fn user(world: &mut DriveWorld, headers: &HeaderMap) -> Option<i64> {
+/// The user whose token a request bears; without one it is turned away.
+pub(super) struct Bearer(pub(super) i64);
+
+impl FromRequestParts<Arc<Shared>> for Bearer {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Arc<Shared>) -> Result<Self, Response> {
+        user(&mut shared.world(), &parts.headers).map(Self).ok_or_else(unauthorized)
+    }
+}
+
+fn user(world: &mut DriveWorld, headers: &HeaderMap) -> Option<i64> {
     let token = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
     let mut accounts = world.accounts.iter_mut();
     accounts.find_map(|(user, account)| {

@@ -9,7 +9,7 @@ use roadie_jobs::effects::{Column, TokenKeys};
 use serde_json::{Value, json};
 
 use super::photos::{PHONE, Shot};
-use super::stage::Stage;
+use super::stage::{Stage, user};
 
 const KEY: &str = "k1:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
@@ -36,6 +36,16 @@ pub(crate) async fn connect(stand_in: &DriveStandIn, catalogue: &Catalogue, user
     let column = Column { user_id: user, provider: Provider::Drive, name: "refresh_token" };
     let sealed = keys.seal(column, &token).unwrap();
     catalogue.connect_account(user, Provider::Drive, &sealed, 1).await.unwrap();
+}
+
+/// A Drive, a stage whose it is, and a user who is connected to it.
+pub(crate) async fn of_one(stage: Stage) -> (DriveStandIn, Stage, Catalogue, i64) {
+    let drive = DriveStandIn::start().await.unwrap();
+    let stage = on(&drive, stage);
+    let catalogue = stage.catalogue().await;
+    let user = user();
+    connect(&drive, &catalogue, user).await;
+    (drive, stage, catalogue, user)
 }
 
 /// What Drive tells of a complete photo; `number` makes it another one.

@@ -50,6 +50,7 @@ pub(super) fn pairs(names: &[Named]) -> Vec<(&Named, &Named)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::photos::takeout::tests::fixtures::{Case, cases};
 
     fn named(number: usize, kind: ItemKind, name: &str) -> Named {
         let (item_id, base_rev) = (number.to_string(), String::new());
@@ -81,23 +82,9 @@ mod tests {
         assert_eq!(found, [("0", "5"), ("1", "6")]);
     }
 
-    #[derive(serde::Deserialize)]
-    struct Case {
-        sidecar: String,
-        photo: String,
-        #[serde(rename = "match")]
-        belongs: bool,
-    }
-
     #[test]
-    #[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
     fn names_of_real_exports_are_paired_in_one_folder() {
-        let folder =
-            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures/drive");
-        let Ok(cases) = std::fs::read(folder.join("takeout_sidecar_name_pairs.json")) else {
-            return eprintln!("SKIPPED: no fixtures in {}", folder.display());
-        };
-        let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
+        let Some(cases) = cases() else { return };
         let of = |kind, name: fn(&Case) -> &str| {
             let names: std::collections::BTreeSet<&str> = cases.iter().map(name).collect();
             names.into_iter().map(move |name| named(0, kind, name))

@@ -93,11 +93,15 @@ pub(super) async fn read(
 pub(super) async fn look_of(thumbnail: Vec<u8>, effects: &Effects) -> Option<Fingerprint> {
     let size = thumbnail.len() as u64;
     let reserved = effects.pixels.reserve(size + ALLOWANCE).await.ok()?;
-    let (limits, memory) = (effects.photos, Memory { now: ALLOWANCE, most: ALLOWANCE });
-    let work = move |_: &_| look(thumbnail, "", None, limits, memory);
+    let limits = Limits { max_pixels: effects.photos.max_pixels };
+    let work = move |_: &_| {
+        let mut head = Head::new(size);
+        head.insert(0, thumbnail);
+        let Step::Picture(mut probe) = probe(&head, "", limits) else { return None };
+        fingerprint(head.known(0), &mut probe, ALLOWANCE).ok()
+    };
     match effects.pixels.run(reserved, work).await {
-        Ok((Ok((_, content)), _)) => content?.look,
-        Ok((Err(Needs(_)), _)) => None,
+        Ok((look, _)) => look,
         Err(error) => {
             fault(&error);
             None

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::photos::takeout::{SidecarError, pair, parse};
 
+/// Two names of real exports, and whether they belong together.
 #[derive(serde::Deserialize)]
-struct Case {
-    sidecar: String,
-    photo: String,
+pub(in crate::photos) struct Case {
+    pub(in crate::photos) sidecar: String,
+    pub(in crate::photos) photo: String,
     #[serde(rename = "match")]
-    belongs: bool,
+    pub(in crate::photos) belongs: bool,
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test must not look like a passed one")]
@@ -22,12 +23,17 @@ fn fixtures() -> Option<PathBuf> {
     None
 }
 
-#[test]
-fn real_names_are_paired() {
-    let Some(folder) = fixtures() else { return };
-    let cases = std::fs::read(folder.join("takeout_sidecar_name_pairs.json")).unwrap();
+/// None: the folder is not there, which was said.
+pub(in crate::photos) fn cases() -> Option<Vec<Case>> {
+    let cases = std::fs::read(fixtures()?.join("takeout_sidecar_name_pairs.json")).unwrap();
     let cases: Vec<Case> = serde_json::from_slice(&cases).unwrap();
     assert!(cases.len() > 20);
+    Some(cases)
+}
+
+#[test]
+fn real_names_are_paired() {
+    let Some(cases) = cases() else { return };
     for Case { sidecar, photo, belongs } in &cases {
         let paired = pair(&[photo], &[sidecar]);
         assert_eq!(paired.contains_key(photo), *belongs, "{photo} with {sidecar}");
