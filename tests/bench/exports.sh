@@ -54,7 +54,10 @@ for format in csv json pdf; do
     kill "$worker"
     wait "$worker" || true
 done
-file=$(find "$work/data/objects/exports" -name '*.pdf')
+made=$work/data/objects/exports
+python3 "$root/tests/bench/exports/readers.py" "$(find "$made" -name '*.csv')" "$(find "$made" -name '*.json')" \
+    "$work/office" "$(command -v soffice || true)"
+file=$(find "$made" -name '*.pdf')
 if has pdftotext; then
     pdftotext -enc UTF-8 "$file" "$work/text"
     found=$(grep -c -o -E '^(Artist|Opener) [0-9]+' "$work/text" || true)
