@@ -191,7 +191,7 @@ pub struct Folders {
 pub struct Photos {
     /// Pixels that a picture may claim.
     pub max_pixels: u64,
-    /// Objects read at once by one scan.
+    /// Objects, or photos of a Drive, that one scan fetches at once.
     pub read_ahead: usize,
     /// Whether local files are read to their end.
     pub verify_files: bool,

@@ -76,7 +76,7 @@ pub struct Erasing {
 pub struct PhotoLimits {
     /// Pixels that a picture may claim.
     pub max_pixels: u64,
-    /// Objects that one scan reads at once.
+    /// Objects, or photos of a Drive, that one scan fetches at once.
     pub read_ahead: usize,
     /// Whether local files are read to their end to find damage.
     pub verify_files: bool,

@@ -23,6 +23,15 @@ use crate::pixels::{Head, Limits, Probe, Refusal, Step, Walk, probe};
 /// Bytes read at a time when a whole file is looked at.
 const CHUNK: usize = 256 * 1024;
 
+/// Whether more than memory has to be asked to read a file.
+pub(super) fn takes_time(item: &Item, fingerprint: bool) -> bool {
+    match &item.place {
+        Place::Drive(place) => fingerprint || !drive::is_told(place),
+        Place::Nowhere(_) => false,
+        Place::Disk { .. } | Place::Object { .. } => true,
+    }
+}
+
 /// Reads what a file says of itself. A broken file is a verdict; an error means that nothing can be
 /// read now.
 pub(super) async fn read(

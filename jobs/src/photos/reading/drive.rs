@@ -22,13 +22,18 @@ struct Known {
     complaints: Vec<String>,
 }
 
+/// Whether the listing has told all that is to be known of a photo.
+pub(super) fn is_told(place: &DrivePlace) -> bool {
+    !Known::of(place).lacks()
+}
+
 /// Reads what is to be known of a photo, with as few questions as that takes.
 pub(super) async fn read(
     place: &DrivePlace,
     name: &str,
     limits: PhotoLimits,
 ) -> Result<Verdict, JobError> {
-    let mut known = Known { facts: told(&place.picture), complaints: Vec::new() };
+    let mut known = Known::of(place);
     if known.lacks()
         && let Some((id, file)) = &place.sidecar
     {
@@ -110,6 +115,10 @@ fn on_earth(at: Location) -> Option<(f64, f64)> {
 }
 
 impl Known {
+    fn of(place: &DrivePlace) -> Self {
+        Self { facts: told(&place.picture), complaints: Vec::new() }
+    }
+
     /// With its place a wall clock is an instant, and with an instant it needs no offset.
     fn lacks(&self) -> bool {
         let facts = &self.facts;

@@ -1,10 +1,11 @@
-//! The files of a listing, read ahead: while one page is recorded, the next is listed and read.
+//! The files of a listing, read ahead: while pages are recorded, the next ones are listed and read.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future;
 use futures::stream::{self, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Scan;
 use crate::effects::catalogue::ScannedFile;
@@ -29,17 +30,23 @@ enum Step {
     Told(Read),
 }
 
+/// With the right to take time, where it is needed.
+type Ready = (Step, Option<OwnedSemaphorePermit>);
+
 impl Scan<'_> {
     /// Lists and reads from `cursor` on, and tells of it until the end, the first failure, or until
     /// nobody listens any more.
     pub(super) async fn read_ahead(&self, cursor: Option<Cursor>, told: mpsc::Sender<Read>) {
         let (listed, mut steps) = mpsc::channel(self.at_once());
         let failed = &AtomicBool::new(false);
+        // As many may wait for an earlier one that takes longer: of a Drive most are told by its listing, and
+        // the few that have to be fetched would come one after the other. No more, or a crash repeats more.
+        let window = self.batch.max(self.at_once());
         // Ends the listing, too, when it ends.
         let reads = async move {
             let steps = stream::poll_fn(move |cx| steps.poll_recv(cx));
             let steps = steps.take_while(|_| future::ready(!failed.load(Ordering::Relaxed)));
-            let mut reads = steps.map(|step| self.read(step, failed)).buffered(self.at_once());
+            let mut reads = steps.map(|step| self.read(step, failed)).buffered(window);
             while let Some(read) = reads.next().await {
                 if told.send(read).await.is_err() {
                     break;
@@ -50,7 +57,8 @@ impl Scan<'_> {
     }
 
     /// Page by page, what is to be done, as long as it is taken.
-    async fn list(&self, cursor: Option<Cursor>, listed: mpsc::Sender<Step>) {
+    async fn list(&self, cursor: Option<Cursor>, listed: mpsc::Sender<Ready>) {
+        let slots = Arc::new(Semaphore::new(self.at_once()));
         let mut pages = self.source.pages(&self.cx.effects().objects, cursor, self.batch);
         loop {
             let steps = match pages.next().await {
@@ -59,14 +67,21 @@ impl Scan<'_> {
                 Err(error) => Err(error),
             };
             for step in steps.unwrap_or_else(|error| vec![Step::Told(Read::Failed(error))]) {
-                if listed.send(step).await.is_err() {
+                let slot = match &step {
+                    Step::Read(item) if reading::takes_time(item, self.fingerprint) => {
+                        // It is never closed.
+                        Arc::clone(&slots).acquire_owned().await.ok()
+                    }
+                    _ => None,
+                };
+                if listed.send((step, slot)).await.is_err() {
                     return;
                 }
             }
         }
     }
 
-    async fn read(&self, step: Step, failed: &AtomicBool) -> Read {
+    async fn read(&self, (step, _slot): Ready, failed: &AtomicBool) -> Read {
         let read = match step {
             Step::Told(read) => read,
             Step::Read(item) => {
@@ -99,7 +114,7 @@ impl Scan<'_> {
         Ok(steps)
     }
 
-    /// Files read at once: local ones are bound by the cores, objects by the way to the store.
+    /// Files read at once: local ones are bound by the cores, others by the way to the store.
     pub(super) fn at_once(&self) -> usize {
         match self.source {
             Source::Folder(_) => std::thread::available_parallelism().map_or(1, usize::from),
