@@ -8,6 +8,8 @@ mod delete_user;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::job::Job as _;
+
 pub(crate) use delete_user::DeleteUser;
 
 #[derive(Deserialize)]
@@ -29,6 +31,12 @@ pub fn user_of(payload: &str) -> Option<i64> {
 /// Whether a payload names this user.
 pub fn is_of(payload: &str, user_id: i64) -> bool {
     user_of(payload) == Some(user_id)
+}
+
+/// The user whose erasure takes a job along. None: it is nobody's, or one that erases, which is not
+/// to fail unseen.
+pub(crate) fn erased_with(kind: &str, payload: &str) -> Option<i64> {
+    user_of(payload).filter(|_| kind != DeleteUser::KIND)
 }
 
 #[cfg(test)]

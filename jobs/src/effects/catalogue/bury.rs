@@ -4,7 +4,7 @@ use super::dead_letters::TABLE;
 use super::letter::{FailedAttempt, NewDeadLetter};
 use super::text::{self, LABEL, MESSAGE, NAME, capped, without_nul};
 use super::{Catalogue, CatalogueError};
-use crate::privacy::user_of;
+use crate::privacy::erased_with;
 
 /// Errors of a chain that are stored.
 const CHAIN: usize = 32;
@@ -15,7 +15,7 @@ const TIMELINE: usize = 50;
 impl Catalogue {
     /// Stores a dead letter and answers its id. A job that dies again updates its letter and
     /// counts; the same death reported again (same `died_at`) changes nothing. Of a job of an erased
-    /// user nothing is stored.
+    /// user nothing is stored, but of one that was to erase the user.
     ///
     /// # Errors
     /// [`CatalogueError::Write`].
@@ -54,7 +54,7 @@ impl Catalogue {
                 .bind(capped(&letter.worker, LABEL))
                 .bind(capped(&letter.worker_version, LABEL))
                 .bind(letter.died_at)
-                .bind(user_of(&letter.payload))
+                .bind(erased_with(&letter.kind, &letter.payload))
                 .execute(&self.primary)
                 .await
                 .map_err(|source| CatalogueError::Write { table: TABLE, source })

@@ -275,11 +275,15 @@ async fn no_letter_of_an_erased_user_is_kept(database: Database) {
     for (job, payload) in letters {
         catalogue.bury(&letter(job, payload)).await.unwrap();
     }
+    // That somebody was to be erased, and was not, has to be seen.
+    let unerased = letter("f", r#"{"requestId":"r","userId":42}"#);
+    let unerased = NewDeadLetter { kind: "delete-user".into(), ..unerased };
+    catalogue.bury(&unerased).await.unwrap();
     let found =
         catalogue.dead_letters(&crate::effects::catalogue::DeadLetterFilter::default()).await;
     let mut left: Vec<_> = found.unwrap().into_iter().map(|letter| letter.job_id).collect();
     left.sort();
-    assert_eq!(left, ["c", "d", "e"]);
+    assert_eq!(left, ["c", "d", "e", "f"]);
     let receipt = catalogue.receipt("r").await.unwrap().unwrap();
     assert_eq!(receipt.removed[&Store::Catalogue]["dead_letters"], 2);
 }
