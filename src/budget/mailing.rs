@@ -61,7 +61,11 @@ impl Transport for Mailing {
         }
     }
 
-    async fn forget(&self, user_id: i64) -> Result<u64, FolderError> {
+    async fn kept(&self, user_id: i64) -> Result<u64, FolderError> {
+        self.inner.kept(user_id).await
+    }
+
+    async fn forget(&self, user_id: i64) -> Result<(), FolderError> {
         self.inner.forget(user_id).await
     }
 }

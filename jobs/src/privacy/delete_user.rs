@@ -53,8 +53,6 @@ struct Reached {
     step: Step,
     /// Since when this step waits, in Unix milliseconds.
     waits_since: Option<i64>,
-    /// Objects that there were, by what their keys begin with.
-    objects: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -102,12 +100,12 @@ impl Job for DeleteUser {
                     Step::Objects
                 }
                 Step::Objects => {
-                    self.objects(&cx, &mut reached).await?;
+                    self.objects(&cx).await?;
                     Step::Rows
                 }
                 Step::Rows => break,
             };
-            reached = Reached { step: next, waits_since: None, objects: BTreeMap::new() };
+            reached = Reached { step: next, waits_since: None };
             cx.checkpoint(&reached).await?;
         }
         self.mails(&cx).await?;
@@ -231,20 +229,17 @@ impl DeleteUser {
         note(cx, self.pass(), Store::Accounts, became, 1).await
     }
 
-    /// Objects are counted before the first one goes: whoever is killed in between has counted all.
-    async fn objects(&self, cx: &JobContext, reached: &mut Reached) -> Result<(), JobError> {
+    /// What is not in the catalogue is counted before the first one goes: whoever is killed in between has
+    /// noted all, and a smaller number changes nothing.
+    async fn objects(&self, cx: &JobContext) -> Result<(), JobError> {
         let objects = &cx.effects().objects;
         let alive = || report(cx, "objects");
         alive();
         for (name, bucket, prefix) in self.prefixes(cx) {
-            if !reached.objects.contains_key(name) {
-                let count = objects.count(&bucket, &prefix, &alive).await;
-                reached.objects.insert(name.to_owned(), count.map_err(object_error)?);
-                cx.checkpoint(reached).await?;
-            }
-            let counted = reached.objects.get(name).copied().unwrap_or(0);
+            let found = objects.count(&bucket, &prefix, &alive).await.map_err(object_error)?;
+            note(cx, self.pass(), Store::Objects, name, found).await?;
             let removed = objects.purge(&bucket, &prefix, &alive).await.map_err(object_error)?;
-            note(cx, self.pass(), Store::Objects, name, counted.max(removed)).await?;
+            note(cx, self.pass(), Store::Objects, name, removed).await?;
         }
         Ok(())
     }
@@ -262,8 +257,9 @@ impl DeleteUser {
     /// Mails that were written into a folder instead of being sent.
     async fn mails(&self, cx: &JobContext) -> Result<(), JobError> {
         let Some(office) = cx.effects().mail.office() else { return Ok(()) };
-        let removed = office.transport.forget(self.user_id).await.map_err(JobError::retry)?;
-        note(cx, self.pass(), Store::Mails, "files", removed).await
+        let found = office.transport.kept(self.user_id).await.map_err(JobError::retry)?;
+        note(cx, self.pass(), Store::Mails, "files", found).await?;
+        office.transport.forget(self.user_id).await.map_err(JobError::retry)
     }
 
     async fn rows(&self, cx: &JobContext) -> Result<(), JobError> {

@@ -51,15 +51,31 @@ impl MailFolder {
         Ok(())
     }
 
-    fn remove(&self, user_id: i64) -> Result<u64, FolderError> {
-        let folder = self.of(user_id);
-        let mails = match folder.read_dir() {
-            Ok(files) => files.filter_map(Result::ok).filter(|file| is_mail(&file.path())).count(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(self.failed("look for mails")(error)),
-        };
-        std::fs::remove_dir_all(&folder).map_err(self.failed("remove mails"))?;
-        Ok(mails as u64)
+    fn count(&self, user_id: i64) -> Result<u64, FolderError> {
+        match self.of(user_id).read_dir() {
+            Ok(files) => {
+                let mails = files.filter_map(Result::ok).filter(|file| is_mail(&file.path()));
+                Ok(mails.count() as u64)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(self.failed("look for mails")(error)),
+        }
+    }
+
+    fn remove(&self, user_id: i64) -> Result<(), FolderError> {
+        match std::fs::remove_dir_all(self.of(user_id)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(self.failed("remove mails")),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, FolderError> + Send + 'static,
+    ) -> Result<T, FolderError> {
+        let folder = self.clone();
+        let worked = tokio::task::spawn_blocking(move || work(&folder)).await;
+        worked.unwrap_or_else(|error| Err(self.failed("work")(error.into())))
     }
 }
 
@@ -73,10 +89,12 @@ impl Transport for MailFolder {
         Ok(Box::new(File { folder: self.clone(), letter: letter.clone() }))
     }
 
-    async fn forget(&self, user_id: i64) -> Result<u64, FolderError> {
-        let folder = self.clone();
-        let removed = tokio::task::spawn_blocking(move || folder.remove(user_id)).await;
-        removed.unwrap_or_else(|error| Err(self.failed("remove mails")(error.into())))
+    async fn kept(&self, user_id: i64) -> Result<u64, FolderError> {
+        self.blocking(move |folder| folder.count(user_id)).await
+    }
+
+    async fn forget(&self, user_id: i64) -> Result<(), FolderError> {
+        self.blocking(move |folder| folder.remove(user_id)).await
     }
 }
 
@@ -117,14 +135,16 @@ mod tests {
     async fn mails_are_files_of_their_users_which_can_be_forgotten() {
         let root = tempfile::tempdir().unwrap();
         let folder = MailFolder::new(root.path().join("mail"));
-        assert_eq!(folder.forget(7).await.unwrap(), 0);
+        assert_eq!(folder.kept(7).await.unwrap(), 0);
+        folder.forget(7).await.unwrap();
         for (user, id) in [(7, "a"), (7, "b"), (8, "a")] {
             let offer = folder.offer(&letter(user, id)).await.unwrap();
             offer.hand_over().await.unwrap();
         }
         let name = "mail/7/20231114T221320123-m.a@example.com.eml";
         assert_eq!(std::fs::read(root.path().join(name)).unwrap(), b"Subject: x\r\n\r\ny");
-        assert_eq!(folder.forget(7).await.unwrap(), 2);
+        assert_eq!(folder.kept(7).await.unwrap(), 2);
+        folder.forget(7).await.unwrap();
         let left: Vec<_> = root.path().join("mail").read_dir().unwrap().collect();
         assert_eq!(left.len(), 1);
     }

@@ -64,12 +64,20 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// It does not, or not now: the mail is not sent.
     async fn offer(&self, letter: &Letter) -> Result<Box<dyn Offer>, Undelivered>;
 
-    /// Removes what it keeps of a user; answers how many mails.
+    /// How many mails it keeps of a user, instead of sending them.
+    ///
+    /// # Errors
+    /// They cannot be counted.
+    async fn kept(&self, _user_id: i64) -> Result<u64, FolderError> {
+        Ok(0)
+    }
+
+    /// Removes what it keeps of a user.
     ///
     /// # Errors
     /// Some may still be there.
-    async fn forget(&self, _user_id: i64) -> Result<u64, FolderError> {
-        Ok(0)
+    async fn forget(&self, _user_id: i64) -> Result<(), FolderError> {
+        Ok(())
     }
 }
 
