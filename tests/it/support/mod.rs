@@ -9,7 +9,7 @@
 //! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`drive`], [`postgres`], [`smtp`]: files, buckets, Google Drives, databases, a mail
-//!   server; [`history`]: concerts of a user;
+//!   server; [`history`]: concerts of a user; [`neighbours`]: two users who share what can be shared;
 //! - [`traces`]: everything that is kept anywhere, as text;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
@@ -22,6 +22,7 @@ pub(crate) mod drive;
 pub(crate) mod fleet;
 pub(crate) mod history;
 pub(crate) mod http;
+pub(crate) mod neighbours;
 pub(crate) mod operator;
 pub(crate) mod photos;
 pub(crate) mod play;

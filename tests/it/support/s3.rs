@@ -45,12 +45,21 @@ type Meddle = dyn Fn(&Asked, &Gate) + Send + Sync;
 /// While it is shut no object is handed out.
 pub(crate) type Gate = watch::Sender<bool>;
 
+/// What waits until it is let go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) puts: bool,
+    /// They are done, and nobody is told.
+    pub(crate) removals: bool,
+}
+
 /// A running server.
 pub(crate) struct S3Server {
     root: PathBuf,
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     shut: Arc<Gate>,
+    held: watch::Sender<Held>,
     /// Whether it answers conditional puts as stores do that do not know them.
     refuses_conditions: Arc<AtomicBool>,
 }
@@ -74,29 +83,36 @@ impl S3Server {
         let (seen, meddle): (_, Arc<Meddle>) = (Arc::clone(&asked), Arc::new(meddle));
         let shut = Arc::new(Gate::new(false));
         let gate = Arc::clone(&shut);
+        let held = watch::Sender::new(Held::default());
+        let holding = held.clone();
         let refuses_conditions: Arc<AtomicBool> = Arc::default();
         let refuses = Arc::clone(&refuses_conditions);
         let router = Router::new().fallback(move |request: Request| {
             let asking = Asked::of(&request);
             meddle(&asking, &gate);
             let mut open = gate.subscribe();
+            let mut holding = holding.subscribe();
             let (service, read) = (service.clone(), asking.range.is_some());
+            let (put, removal) = (asking.method == "PUT", asking.is_removal());
             let strange = asking.if_none_match && refuses.load(Ordering::Relaxed);
             seen.lock().unwrap().push(asking);
             async move {
                 if read {
                     open.wait_for(|shut| !shut).await.unwrap();
                 }
+                holding.wait_for(|held| !(put && held.puts)).await.unwrap();
                 if strange {
                     return (StatusCode::NOT_IMPLEMENTED, NO_CONDITIONS).into_response();
                 }
-                answer(service, request).await
+                let answer = answer(service, request).await;
+                holding.wait_for(|held| !(removal && held.removals)).await.unwrap();
+                answer
             }
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { root, address, asked, shut, refuses_conditions }
+        Self { root, address, asked, shut, held, refuses_conditions }
     }
 
     /// Answers conditional puts as stores do that do not know them.
@@ -150,6 +166,11 @@ impl S3Server {
         self.shut.send_replace(shut);
     }
 
+    /// Holds some requests, or lets them go.
+    pub(crate) fn hold(&self, held: Held) {
+        self.held.send_replace(held);
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
@@ -168,6 +189,11 @@ impl Asked {
     pub(crate) fn is_object(&self) -> bool {
         let key = self.path.trim_start_matches('/').split_once('/');
         self.method == "GET" && key.is_some_and(|(_, key)| !key.is_empty())
+    }
+
+    /// Whether many objects are to be removed at once.
+    fn is_removal(&self) -> bool {
+        self.method == "POST" && self.query.contains("delete")
     }
 
     fn of(request: &Request) -> Self {
