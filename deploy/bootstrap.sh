@@ -443,3 +443,11 @@ need_smtp() {
     smtp_python=$cache/smtp/bin/python3
     say "smtp        $smtp_python"
 }
+
+# An object store that keeps versions, for tests, into $s3_python.
+need_s3() {
+    python_packages s3 "moto, an object store" "$root/tests/s3/requirements.txt" || return 1
+    # shellcheck disable=SC2034 # for who sources this
+    s3_python=$cache/s3/bin/python3
+    say "s3          $s3_python"
+}

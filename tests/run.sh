@@ -188,6 +188,11 @@ if need_smtp; then
 else
     skip "tests with a mail server" "Python 3 is not there, or aiosmtpd could not be installed"
 fi
+if need_s3; then
+    export ROADIE_TEST_S3="$s3_python"
+else
+    skip "the test with versions of objects" "Python 3 is not there, or moto could not be installed"
+fi
 if need_poppler; then
     export ROADIE_TEST_POPPLER="$poppler"
 else

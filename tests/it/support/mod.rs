@@ -9,7 +9,7 @@
 //! - [`questions`]: what is asked of services, and services that count it;
 //! - [`play`]: a kind of job that does what the test says;
 //! - [`photos`], [`s3`], [`drive`], [`postgres`], [`smtp`]: files, buckets, Google Drives, databases, a mail
-//!   server; [`history`]: concerts of a user; [`neighbours`]: two users who share what can be shared;
+//!   server; [`versions`]: a store that keeps versions; [`history`]: concerts of a user; [`neighbours`]: two users who share what can be shared;
 //! - [`traces`]: everything that is kept anywhere, as text;
 //! - [`apalis`]: a Rust producer; [`mod@http`]: enough of it to scrape; [`prometheus`]: who scrapes.
 
@@ -35,6 +35,7 @@ pub(crate) mod sentinels;
 pub(crate) mod smtp;
 pub(crate) mod stage;
 pub(crate) mod traces;
+pub(crate) mod versions;
 pub(crate) mod worker;
 
 use std::time::Duration;

@@ -122,16 +122,7 @@ impl S3Server {
 
     /// Another client than ours.
     pub(crate) fn client(&self) -> Client {
-        let keys = Credentials::new(KEY, SECRET, None, None, "test");
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(format!("http://{}", self.address))
-            .region(Region::new("us-east-1"))
-            .credentials_provider(keys)
-            .force_path_style(true)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        Client::from_conf(config)
+        client_of(self.address)
     }
 
     /// How many objects were put, or tried to.
@@ -141,10 +132,7 @@ impl S3Server {
 
     /// A stage whose object store this is.
     pub(crate) fn on(&self, stage: Stage) -> Stage {
-        stage
-            .set("objects.endpoint", format!("http://{}", self.address))
-            .set("objects.access_key_id", KEY)
-            .set("objects.secret_access_key", SECRET)
+        at(self.address, stage)
     }
 
     /// A bucket's folder; made when it is not there.
@@ -175,6 +163,28 @@ impl S3Server {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// A client of a store that knows our keys.
+pub(crate) fn client_of(address: SocketAddr) -> Client {
+    let keys = Credentials::new(KEY, SECRET, None, None, "test");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(format!("http://{address}"))
+        .region(Region::new("us-east-1"))
+        .credentials_provider(keys)
+        .force_path_style(true)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}
+
+/// A stage whose object store is there.
+pub(crate) fn at(address: SocketAddr, stage: Stage) -> Stage {
+    stage
+        .set("objects.endpoint", format!("http://{address}"))
+        .set("objects.access_key_id", KEY)
+        .set("objects.secret_access_key", SECRET)
 }
 
 async fn answer(service: S3Service, request: Request) -> Response {

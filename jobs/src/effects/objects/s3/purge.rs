@@ -2,7 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::{Delete, MultipartUpload, ObjectIdentifier};
 
 use super::S3;
 use super::answers::{Condition, classify, condition};
@@ -52,7 +53,7 @@ impl S3 {
         prefix: &str,
         alive: Alive<'_>,
     ) -> Result<u64, ObjectError> {
-        self.abort_uploads(bucket, prefix).await?;
+        self.abort_uploads(bucket, prefix, alive).await?;
         let (mut count, mut first) = (0, None);
         loop {
             // What was listed is gone then: always the first page.
@@ -87,7 +88,9 @@ impl S3 {
                     let versions = objects.chain(markers).filter_map(|(key, id)| {
                         Some(Version { key: key?.to_owned(), id: id.map(str::to_owned) })
                     });
-                    let next = page.next_key_marker().map(|key| Version {
+                    // Some name an empty one at the end.
+                    let more = page.is_truncated() == Some(true);
+                    let next = page.next_key_marker().filter(|_| more).map(|key| Version {
                         key: key.to_owned(),
                         id: page.next_version_id_marker().map(str::to_owned),
                     });
@@ -130,21 +133,43 @@ impl S3 {
     }
 
     /// Parts of uploads that somebody was killed in.
-    async fn abort_uploads(&self, bucket: &str, prefix: &str) -> Result<(), ObjectError> {
-        let listed =
-            self.client.list_multipart_uploads().bucket(bucket).prefix(prefix).send().await;
-        let uploads = match listed {
-            Ok(uploads) => uploads,
-            // A store that knows none has none.
-            Err(error) if condition(&error) == Condition::Unknown => return Ok(()),
-            Err(error) => return Err(classify("list", bucket, None, &error)),
-        };
-        for upload in uploads.uploads() {
-            let abort = self.client.abort_multipart_upload().bucket(bucket);
-            let abort = abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone());
-            abort.send().await.map_err(|error| classify("removal", bucket, None, &error))?;
+    async fn abort_uploads(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        alive: Alive<'_>,
+    ) -> Result<(), ObjectError> {
+        let mut first = None;
+        loop {
+            // What was listed is gone then: always the first page.
+            let listed = self.client.list_multipart_uploads().bucket(bucket).prefix(prefix);
+            let page = match listed.max_uploads(PAGE).send().await {
+                Ok(page) => page,
+                // A store that knows none has none.
+                Err(error) if condition(&error) == Condition::Unknown => return Ok(()),
+                Err(error) => return Err(classify("list", bucket, None, &error)),
+            };
+            let Some(upload) = page.uploads().first() else { return Ok(()) };
+            if first.as_deref() == upload.upload_id() {
+                return Err(stuck(bucket, "it lists uploads that were aborted".to_owned()));
+            }
+            first = upload.upload_id().map(str::to_owned);
+            for upload in page.uploads() {
+                self.abort(bucket, upload).await?;
+                alive();
+            }
         }
-        Ok(())
+    }
+
+    async fn abort(&self, bucket: &str, upload: &MultipartUpload) -> Result<(), ObjectError> {
+        let abort = self.client.abort_multipart_upload().bucket(bucket);
+        let abort = abort.set_key(upload.key.clone()).set_upload_id(upload.upload_id.clone());
+        match abort.send().await {
+            Ok(_) => Ok(()),
+            // Completed or aborted by somebody else since.
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            Err(error) => Err(classify("removal", bucket, None, &error)),
+        }
     }
 }
 
