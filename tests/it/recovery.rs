@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bullmq::JobState;
+use redis::AsyncCommands as _;
 use roadie_jobs::effects::catalogue::DeadLetterFilter;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::{Notify, Semaphore};
 
+use super::support::fleet::now_ms;
 use super::support::play::{PLAYS, call, part};
 use super::support::process::Process;
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
-use super::support::{SOON, next, photos};
+use super::support::{SOON, eventually, next, photos};
 
 const SCANS: &str = "photo-processing";
 
@@ -91,6 +93,48 @@ async fn a_job_that_takes_its_worker_down_again_and_again_is_a_dead_letter() {
     stage.failed("rehearsals", &id).await;
     assert_eq!(stage.letter(&id).await.times, 2);
     survivor.kill().await;
+}
+
+#[tokio::test]
+async fn a_job_on_its_last_chance_that_was_put_aside_need_not_queue_again() {
+    let stage = need!(Stage::new()).with_plays(2);
+    let (tell, mut told) = unbounded_channel();
+    let goes = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&goes);
+    let part = part(move |_, line| {
+        let (tell, gate) = (tell.clone(), Arc::clone(&gate));
+        async move {
+            tell.send(line.as_u64().unwrap()).unwrap();
+            gate.acquire().await.unwrap().forget();
+            Ok(line)
+        }
+    });
+    let ids = stage.add_many(PLAYS, "play", (0..20).map(|line| call(&part, line))).await;
+    let mut redis = stage.queues().await.redis();
+    let base = format!("{}:{PLAYS}", stage.prefix);
+    for id in &ids[..2] {
+        redis.hset::<_, _, _, ()>(format!("{base}:{id}"), "stc", 2).await.unwrap();
+    }
+    let worker = Worker::start(&stage).await;
+    let mut begun = HashSet::from([next(&mut told).await, next(&mut told).await]);
+    assert!(!begun.contains(&1), "two that may take their worker down, at once");
+    // The one that ends may still be counted while the next ones are taken.
+    for _ in 0..2 {
+        let due: Option<i64> = redis.zscore(format!("{base}:delayed"), &ids[1]).await.unwrap();
+        eventually("it may run", async || match now_ms() {
+            now if due.is_none_or(|due| due / 4096 < now) => Ok(()),
+            now => Err(now.to_string()),
+        })
+        .await;
+        goes.add_permits(2);
+        begun.extend([next(&mut told).await, next(&mut told).await]);
+    }
+    assert!(begun.contains(&1), "{begun:?}");
+    goes.add_permits(ids.len());
+    for id in &ids {
+        stage.completed(PLAYS, id).await;
+    }
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,14 +16,18 @@ local meta = call("HMGET", KEYS[1], "paused", "concurrency", "max", "duration")
 -- jobs that make room would never run.
 local canary = call("HDEL", base .. ":" .. ARGV[8], "waiting") == 1
 
--- Due jobs join those that wait, also while the queue is paused.
+local last_chance, suspects = math.max(1, tonumber(ARGV[10]) - 1), tonumber(ARGV[11])
+local ASIDE_MS = 1000
+
+-- Due jobs join those that wait, also while the queue is paused. Those that were put aside on their last chance
+-- had their turn already.
 local due = call("ZRANGEBYSCORE", base .. ":delayed", 0, (now + 1) * PER_MS - 1, "LIMIT", 0, 500)
 if #due > 0 then
   call("ZREM", base .. ":delayed", unpack(due))
   for _, id in ipairs(due) do
-    local job = call("HMGET", base .. ":" .. id, "name", "priority")
+    local job = call("HMGET", base .. ":" .. id, "name", "priority", "stc")
     if job[1] then
-      put(base, id, tonumber(job[2]) or 0, false)
+      put(base, id, tonumber(job[2]) or 0, (tonumber(job[3]) or 0) >= last_chance)
       event(base, "waiting", "jobId", id, "prev", "delayed")
       call("HSET", base .. ":" .. id, "delay", 0)
     end
@@ -57,9 +61,6 @@ if limit then
   end
   want = math.min(want, limit - used)
 end
-
-local last_chance, suspects = math.max(1, tonumber(ARGV[10]) - 1), tonumber(ARGV[11])
-local ASIDE_MS = 1000
 
 -- Whether a job is a crash away from being given up, and was not given up yet.
 local function is_suspect(job)
