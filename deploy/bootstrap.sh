@@ -380,6 +380,13 @@ need_poppler() {
     say "poppler     $poppler"
 }
 
+# Fonts of all scripts, into $fonts: those that the manual names for exports.fonts.
+need_fonts() {
+    unpacked fonts fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji || return 1
+    fonts=$cache/fonts/usr/share/fonts
+    say "fonts       $fonts"
+}
+
 # A spreadsheet that reads CSV, into $soffice. It does not run from another folder than its own.
 need_libreoffice() {
     has soffice || system_packages "to read exported tables as a spreadsheet does" libreoffice-calc-nogui || return 1

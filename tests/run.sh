@@ -198,6 +198,11 @@ if need_poppler; then
 else
     skip "the look into PDFs" "poppler could not be found or unpacked"
 fi
+if need_fonts; then
+    export ROADIE_TEST_FONTS="$fonts"
+else
+    skip "PDFs in all scripts" "the fonts could not be unpacked"
+fi
 if need_libreoffice; then
     export ROADIE_TEST_SOFFICE="$soffice"
 else

@@ -16,12 +16,12 @@ use super::support::{Missing, eventually};
 const QUEUE: &str = "exports";
 const NIGHTS: u32 = 300;
 
-fn serving(stage: Stage) -> Stage {
+pub(crate) fn serving(stage: Stage) -> Stage {
     stage.set("queues.exports.slots", 2)
 }
 
 /// The file of an export, and what its job has answered.
-async fn exported(stage: &Stage, payload: Value) -> (Value, Vec<u8>) {
+pub(crate) async fn exported(stage: &Stage, payload: Value) -> (Value, Vec<u8>) {
     let id = stage.add(QUEUE, "export-history", payload).await;
     let answer = stage.returned(QUEUE, &id).await;
     let file = std::fs::read(file(stage, &answer)).unwrap();
@@ -30,7 +30,7 @@ async fn exported(stage: &Stage, payload: Value) -> (Value, Vec<u8>) {
 }
 
 /// Where the embedded store has it.
-fn file(stage: &Stage, answer: &Value) -> PathBuf {
+pub(crate) fn file(stage: &Stage, answer: &Value) -> PathBuf {
     let [bucket, key] = ["bucket", "key"].map(|name| answer[name].as_str().unwrap());
     stage.config().data.dir.join("objects").join(bucket).join(key)
 }
@@ -146,7 +146,7 @@ async fn pythons_csv_reads_what_json_says() {
 }
 
 /// Reads a PDF with one of poppler's programs.
-fn poppler(program: &str, arguments: &[&str]) -> Result<String, Missing> {
+pub(crate) fn poppler(program: &str, arguments: &[&str]) -> Result<String, Missing> {
     let missing = |why: String| Missing { what: "poppler", why };
     let folder = std::env::var("ROADIE_TEST_POPPLER")
         .map_err(|_| missing("ROADIE_TEST_POPPLER is not set".to_owned()))?;
