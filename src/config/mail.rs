@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
 use roadie_jobs::effects::SigningKey;
-use roadie_jobs::effects::mail::{Encryption, MailKeys, MailSettings, Mailbox, SmtpSettings};
+use roadie_jobs::effects::mail::{Encryption, MailKeys, MailSettings, SmtpSettings, mailbox};
 use serde::Deserialize;
 
 use super::services::host;
@@ -87,7 +87,7 @@ impl Mail {
 
     /// How mails are made; none: none are.
     pub fn settings(&self) -> Option<MailSettings> {
-        let from: Mailbox = self.from.parse().ok().filter(|_| self.is_on())?;
+        let from = mailbox(&self.from).ok().filter(|_| self.is_on())?;
         let named = || from.name.clone().unwrap_or_else(|| from.email.domain().to_owned());
         let app_name = if self.app_name.is_empty() { named() } else { self.app_name.clone() };
         Some(MailSettings {
@@ -124,7 +124,7 @@ impl Mail {
         };
         let ca = file.map(read).transpose()?;
         let own = || Some((self.username.clone(), self.password.reveal().to_owned()));
-        let domain = self.from.parse::<Mailbox>().map(|from| from.email.domain().to_owned());
+        let domain = mailbox(&self.from).map(|from| from.email.domain().to_owned());
         Ok(Some(SmtpSettings {
             encryption: match (address.encrypted, self.starttls) {
                 (true, _) => Encryption::Tls,
@@ -204,7 +204,7 @@ impl Mail {
         need(self.url.is_empty() || self.folder.as_os_str().is_empty(), &|| {
             "mail.url and mail.folder are both set; mails go to one or the other".to_owned()
         });
-        need(self.from.parse::<Mailbox>().is_ok(), &|| {
+        need(mailbox(&self.from).is_ok(), &|| {
             format!(
                 "mail.from: `{}` is not an address such as Concerts <mail@example.com>",
                 self.from
@@ -225,10 +225,11 @@ impl Mail {
                 .to_owned()
         });
         let mailto: &str = &self.unsubscribe_mailto;
-        let address =
-            |text: &str| text.parse::<Mailbox>().is_ok_and(|mailbox| mailbox.name.is_none());
-        need(mailto.is_empty() || (address(mailto) && !mailto.contains(['<', '?', ' '])), &|| {
-            format!("mail.unsubscribe_mailto: `{mailto}` is not an address")
+        let address = mailbox(mailto).is_ok_and(|mailbox| mailbox.name.is_none());
+        // It becomes a part of a header.
+        let plain = mailto.is_ascii() && !mailto.contains(['<', '?', ' ']);
+        need(mailto.is_empty() || (address && plain), &|| {
+            format!("mail.unsubscribe_mailto: `{mailto}` is not an address in ASCII")
         });
         need(files || !self.keys.is_empty(), &|| {
             "mail.keys is empty: links that end a subscription are signed with one of them (name:secret, \

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::letter;
 use crate::effects::SigningKey;
 
 const UNSUBSCRIBE: &str = "roadie-unsubscribe-v1";
@@ -64,9 +65,10 @@ impl MailKeys {
         Ok((user.parse().map_err(|_| BadToken::Form)?, list.to_owned()))
     }
 
-    /// An address as each key hashes it, the one to write first.
+    /// An address as each key hashes it, the one to write first: in lower case, its domain as mail servers know it.
     pub fn address_hashes(&self, address: &str) -> Vec<String> {
-        let address = address.trim().to_lowercase();
+        let known = letter::address(address).map(|address| address.to_string());
+        let address = known.unwrap_or_else(|_| address.trim().to_owned()).to_lowercase();
         let hash = |key: &SigningKey| {
             let mac = mac(key, &format!("{ADDRESS}\n{address}"));
             hex::encode(mac.finalize().into_bytes())
@@ -110,6 +112,9 @@ mod tests {
         let hashes = keys(&["k1", "k2"]).address_hashes(" Ann@Example.com ");
         assert_eq!(hashes.len(), 2);
         assert_eq!(hashes[0], "f34efad712abf8c19962149ccee491baccaf949e3b4c6228906df7a21c977fd0");
+        let [one, other] = ["ann@Bücher.example", "ann@xn--bcher-kva.example"]
+            .map(|address| keys(&["k1"]).address_hashes(address));
+        assert_eq!(one, other);
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub(crate) struct Draft<'a> {
 impl Draft<'_> {
     /// The message.
     pub(crate) fn letter(self) -> Result<Letter, LetterError> {
-        let to: Address = self.address.trim().parse().map_err(|_| LetterError::Address)?;
+        let to = address(self.address)?;
         let name = self.name.map(one_line).filter(|name| !name.is_empty());
         let hash = self.hash();
         let message_id = format!("<m.{hash}@{}>", self.from.email.domain());
@@ -124,6 +124,32 @@ impl Draft<'_> {
         hash.truncate(32);
         hash
     }
+}
+
+/// An address, as every server takes its domain.
+///
+/// # Errors
+/// [`LetterError::Address`].
+pub(super) fn address(text: &str) -> Result<Address, LetterError> {
+    with_plain_domain(text.trim().parse().map_err(|_| LetterError::Address)?)
+}
+
+/// Whom mails are from, as every server takes its domain.
+///
+/// # Errors
+/// [`LetterError::Address`].
+pub fn mailbox(text: &str) -> Result<Mailbox, LetterError> {
+    let Mailbox { name, email } = text.parse().map_err(|_| LetterError::Address)?;
+    Ok(Mailbox::new(name, with_plain_domain(email)?))
+}
+
+/// Letters beyond ASCII as IDNA writes them (RFC 5891): only those before the `@` ask for SMTPUTF8.
+fn with_plain_domain(address: Address) -> Result<Address, LetterError> {
+    if address.domain().is_ascii() {
+        return Ok(address);
+    }
+    let domain = idna::domain_to_ascii(address.domain()).map_err(|_| LetterError::Address)?;
+    Address::new(address.user(), domain).map_err(|_| LetterError::Address)
 }
 
 fn header(name: &'static str, value: String) -> HeaderValue {
@@ -198,9 +224,28 @@ mod tests {
     fn what_is_no_address_is_said_without_naming_it() {
         let key = MailKey { user_id: 7, template: "milestone", value: "1".to_owned() };
         let from: Mailbox = "mail@example.com".parse().unwrap();
-        for address in ["", "ann", "ann@", "a@b\r\nRCPT TO:<c@d>", "a b@c.d", "<a@b.c>"] {
+        #[rustfmt::skip]
+        let none = [
+            "", "ann", "ann@", "a@b\r\nRCPT TO:<c@d>", "a b@c.d", "<a@b.c>", "a@b>c.d", "\"a\"b@c.d", "\"a@c.d",
+            "\"a\r\n b\"@c.d", "\"a\nRCPT TO:<x@y>\"@c.d", "\"a\0\"@c.d", "\u{202e}@c.d\r\n", "a@b.c, d@e.f",
+        ];
+        for address in none {
             let draft = Draft { address, ..draft(&key, &from, "", "") };
             assert_eq!(draft.letter().unwrap_err(), LetterError::Address, "{address}");
+        }
+    }
+
+    #[test]
+    fn domains_are_written_as_every_server_takes_them() {
+        for (given, sent) in [
+            (" ann@example.org ", "ann@example.org"),
+            ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+            ("ann@例え.テスト", "ann@xn--r8jz45g.xn--zckzah"),
+            ("jürgen@BÜCHER.example", "jürgen@xn--bcher-kva.example"),
+            ("\"ann of @ the > rain\"@example.org", "\"ann of @ the > rain\"@example.org"),
+        ] {
+            let address = address(given).unwrap();
+            assert_eq!(AsRef::<str>::as_ref(&address), sent);
         }
     }
 }

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 pub use folder::{FolderError, MailFolder};
 pub use keys::{BadToken, MailKeys};
 pub(crate) use letter::{Draft, OneClick, one_line};
-pub use letter::{Letter, LetterError, Mailbox};
+pub use letter::{Letter, LetterError, Mailbox, mailbox};
 pub use reply::{Enhanced, Refusal, Stage, Verdict, judge};
 pub use smtp::{Encryption, Smtp, SmtpSettings};
 
