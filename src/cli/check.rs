@@ -15,7 +15,7 @@ use crate::observe::logs::{error_line, one_line};
 const IMAGES: &str = "image-optimization";
 const EXPORTS: &str = "exports";
 
-/// Check configuration, Redis, database, object store, folders and the listener's address. All faults
+/// Check configuration, Redis, database, object store, folders, mail server and the listener's address. All faults
 /// are named, not only the first; those of the configuration itself end it before the others.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -34,7 +34,7 @@ pub(super) async fn check(config: Config) -> anyhow::Result<ExitCode> {
         ("exports", exports(&config).await),
         ("folders", folders(&config)),
         ("services", Ok(services(&config))),
-        ("mail", mail(&config)),
+        ("mail", mail(&config).await),
         ("http", http(&config)),
     ];
     let mut faults = 0;
@@ -130,8 +130,8 @@ fn services(config: &Config) -> String {
     }
 }
 
-/// Where mails go; no server is asked for this.
-fn mail(config: &Config) -> Result<String, String> {
+/// Where mails go, and whether the server lets us in.
+async fn mail(config: &Config) -> Result<String, String> {
     let Some(settings) = config.mail.settings() else {
         return Ok("off: neither mail.url nor mail.folder is set".to_owned());
     };
@@ -140,7 +140,8 @@ fn mail(config: &Config) -> Result<String, String> {
         return Ok(format!("into {}", config.mail.folder.display()));
     };
     let told = format!("{}:{}, from {}", smtp.host, smtp.port, settings.from);
-    Smtp::new(smtp).map_err(|e| format!("{} (mail.ca_file)", one_line(e.chain())))?;
+    let server = Smtp::new(smtp).map_err(|e| format!("{} (mail.ca_file)", one_line(e.chain())))?;
+    server.greet().await.map_err(|e| format!("{told}: {e}"))?;
     Ok(told)
 }
 

@@ -111,6 +111,20 @@ impl Smtp {
             idle: Mutex::default(),
         })))
     }
+
+    /// Whether it lets us in: connection, encryption, login. No mail is sent.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn greet(&self) -> Result<(), Undelivered> {
+        let greeted = async {
+            // How it takes leave does not matter.
+            let _ = self.0.connect().await?.quit().await;
+            Ok(())
+        };
+        let greeted = timeout(self.0.settings.timeout, greeted).await;
+        greeted.unwrap_or_else(|_| Err(Undelivered::Unreachable(NO_ANSWER.to_owned())))
+    }
 }
 
 #[async_trait]
