@@ -102,7 +102,8 @@ fn report(answer: Result<(), &Undelivered>, took: Duration) -> (Report, &'static
         Err(undelivered) => undelivered,
     };
     match undelivered {
-        Undelivered::Resting { .. } => (Report::Abandoned, "failed"),
+        // Of what broke off, the next mail shows whether that is the server, or only where this one goes.
+        Undelivered::Resting { .. } | Undelivered::BrokenOff(_) => (Report::Abandoned, "failed"),
         Undelivered::AddressNotTaken => (Report::Answered(took), "rejected"),
         Undelivered::Unreachable(_) => (Report::Failing, "failed"),
         Undelivered::Unanswered(_) => (Report::Failing, "garbled"),

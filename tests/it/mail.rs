@@ -1,22 +1,13 @@
-//! Mails reach a mail server of somebody else's as RFC 5322, 2047 and 8058 want them, each once; whatever goes wrong
-//! there ends as documented, and the others go on.
+//! Mails reach a mail server of somebody else's as RFC 5322, 2047 and 8058 want them, each once.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::support::process::run;
-use super::support::smtp::{MAILS, MailServer, Speaks, read, recipient, standing, with_mail};
+use super::support::smtp::{
+    MAILS, MailServer, Speaks, mail, plain, read, recipient, standing, with_mail,
+};
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
-use super::support::{eventually, http};
-
-fn mail(user: i64, template: &str, value: &str) -> Value {
-    json!({ "userId": user, "template": template, "value": value })
-}
-
-/// A mail that goes out whatever its user has subscribed to.
-fn plain(user: i64) -> Value {
-    mail(user, "reconnect-needed", "drive-1")
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mail_is_what_another_parser_reads() {
@@ -76,141 +67,6 @@ async fn a_mail_is_what_another_parser_reads() {
         assert!(!super::support::smtp::read(&needed.unwrap().1).has("List-Unsubscribe"));
     }
     worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_reply_ends_as_documented_and_the_others_go_on() {
-    let stage = need!(Stage::new());
-    let server = need!(MailServer::start(&stage, Speaks::Tls));
-    let stage = server.serve(stage).set("mail.answer_timeout", "1s").set("mail.give_up", "1s");
-    let worker = Worker::start(&stage).await;
-    let table = [
-        ("r-550-5.1.1", "suppressed", "suppressed 550 5.1.1"),
-        ("d-550-5.1.1", "suppressed", "suppressed 550 5.1.1"),
-        ("r-552-5.2.2", "failed", "failed 552 5.2.2"),
-        ("r-550-5.7.1", "dead", "failed 550 5.7.1"),
-        ("d-554-5.7.1", "dead", "failed 554 5.7.1"),
-        ("d-550-5.6.0", "dead", "failed 550 5.6.0"),
-        // Greylisted for longer than we wait.
-        ("r-451-4.7.1", "dead", "failed 451 4.7.1"),
-        ("d-450-4.2.0", "dead", "failed 450 4.2.0"),
-        ("cut", "unknown", "unknown -"),
-        ("sleep", "unknown", "unknown -"),
-    ];
-    let mut jobs = Vec::new();
-    for (name, became, entry) in table {
-        let one = user();
-        recipient(&stage, one, &format!("{name}@example.org"), "Ann", "en").await;
-        jobs.push((stage.add(MAILS, "send-email", plain(one)).await, one, became, entry));
-    }
-    let fine = user();
-    recipient(&stage, fine, "fine@example.org", "Ann", "en").await;
-    let id = stage.add(MAILS, "send-email", plain(fine)).await;
-    assert_eq!(stage.returned(MAILS, &id).await["outcome"], "sent");
-    for (id, user, became, entry) in jobs {
-        if became == "dead" {
-            let letter = stage.letter(&id).await;
-            assert!(!letter.error.contains('@'), "{letter:?}");
-        } else {
-            assert_eq!(stage.returned(MAILS, &id).await["outcome"], became, "{entry}");
-        }
-        standing(&stage, user, entry).await;
-    }
-    let (_, text) = http::get(worker.http, "/metrics").await;
-    for reason in ["policy", "unknown"] {
-        let sample = format!("roadie_mail_alerts_total{{reason=\"{reason}\"}}");
-        assert!(http::sample(&text, &sample).is_some_and(|alerts| alerts >= 1.0), "{reason}");
-    }
-    // No address is anywhere but in the catalogue's table of recipients.
-    let mails = stage.catalogue().await.ledger(None, None, 100).await.unwrap();
-    assert!(mails.iter().all(|mail| !format!("{mail:?}").contains("example.org")), "{mails:?}");
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_outage_loses_nothing_and_counts_no_attempt() {
-    let stage = need!(Stage::new());
-    let server = need!(MailServer::start(&stage, Speaks::Plain));
-    // Each is greeted anew.
-    let stage = server.serve(stage).set("budgets.trip_after", 1000).set("mail.idle_connections", 0);
-    let worker = Worker::start(&stage).await;
-    for faults in [
-        json!({ "greeting": "554 5.3.2 not now" }),
-        json!({ "greeting": "421 4.3.2 busy" }),
-        json!({ "sender": "451 4.3.0 database" }),
-        json!({ "recipient": "450 4.7.1 greylisted" }),
-        json!({ "data": "451 4.3.0 queue" }),
-    ] {
-        server.faults(&faults);
-        let one = user();
-        let address = format!("outage-{one}@example.org");
-        recipient(&stage, one, &address, "Ann", "en").await;
-        let id = stage.add(MAILS, "send-email", plain(one)).await;
-        standing(&stage, one, "reserved").await;
-        eventually("it was tried", async || {
-            let mails = stage.catalogue().await.ledger(None, Some(one), 1).await.unwrap();
-            if mails[0].attempts > 0 { Ok(()) } else { Err(format!("{mails:?}")) }
-        })
-        .await;
-        server.faults(&json!({}));
-        // A server that turned us away is asked again after an hour, or when an operator says so.
-        let said = run(&stage, &["budget", "resume", "smtp"]).await;
-        assert_eq!(said.code, 0, "{said:?}");
-        let job = stage.completed(MAILS, &id).await;
-        assert_eq!(job.attempts_made(), 1, "{faults}");
-        server.only(&address);
-    }
-    worker.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_configuration_loses_nothing_and_is_told() {
-    let stage = need!(Stage::new());
-    let encrypted = need!(MailServer::start(&stage, Speaks::StartTls));
-    let open = need!(MailServer::start(&stage, Speaks::Plain));
-    let other = need!(MailServer::start(&stage, Speaks::Tls));
-    let redis = |wrong: fn(Stage) -> Stage, server: &MailServer| {
-        Stage::new().map(|stage| wrong(server.serve(stage)))
-    };
-    let stages = [
-        // Signed by somebody whom nobody trusts.
-        (
-            need!(redis(|stage| stage.set("mail.ca_file", ""), &encrypted)),
-            "invalid peer certificate",
-        ),
-        (need!(redis(|stage| stage.set("mail.ca_file", ""), &other)), "invalid peer certificate"),
-        (need!(redis(|stage| stage.set("mail.starttls", true), &open)), "offers no STARTTLS"),
-        (
-            need!(redis(
-                |stage| {
-                    let url = stage.config().mail.url.reveal().replace("se%3A", "wrong");
-                    stage.set("mail.url", url)
-                },
-                &encrypted
-            )),
-            "535",
-        ),
-    ];
-    for (stage, told) in stages {
-        let worker = Worker::start(&stage).await;
-        let one = user();
-        recipient(&stage, one, "ann@example.org", "Ann", "en").await;
-        let id = stage.add(MAILS, "send-email", plain(one)).await;
-        let catalogue = stage.catalogue().await;
-        eventually("it is told what is wrong", async || {
-            let mails = catalogue.ledger(None, Some(one), 1).await.unwrap();
-            let reason = mails.first().and_then(|mail| mail.reason.clone()).unwrap_or_default();
-            if reason.contains(told) { Ok(()) } else { Err(format!("{reason}: {mails:?}")) }
-        })
-        .await;
-        worker.counted("roadie_mail_alerts_total{reason=\"configuration\"}", 1).await;
-        // Nobody else asks that server, either: the mail waits, with all its attempts.
-        let said = run(&stage, &["budget", "--json"]).await;
-        assert!(said.out.contains("refused"), "{said:?}");
-        assert_eq!(stage.field(MAILS, &id, "atm").await.unwrap_or_default(), "");
-        worker.stop().await;
-    }
-    assert_eq!(encrypted.taken().len() + open.taken().len() + other.taken().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -48,6 +48,7 @@ mod intake_backlog;
 mod isolation;
 mod link;
 mod mail;
+mod mail_outage;
 mod matching;
 mod memory;
 mod metrics;

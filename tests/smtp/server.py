@@ -10,6 +10,8 @@ line; those whose answer was never sent as well. FOLDER/faults.json says what go
   later     share of mails that are put off at RCPT TO, 0 to 1
   cut       share of mails that are taken, but whose connection is cut before that is said
   sleep     seconds before the answer to the content
+  hold      true: RCPT TO is not answered as long as it says so, and FOLDER/held is there once it was asked
+  ascii     true: addresses with other letters are not taken (no SMTPUTF8)
 
 What a recipient's name begins with goes wrong for that one: "r-550-5.1.1@…" at RCPT TO, "d-554-5.7.1@…" at the end of
 the content, "cut@…", "hangup@…" at RCPT TO, "sleep@…" for ever.
@@ -50,6 +52,7 @@ class Handler:
     def __init__(self, folder, faults):
         self.mails = folder / "mails"
         self.mails.mkdir(exist_ok=True)
+        self.held = folder / "held"
         self.faults = faults
         self.taken = 0
 
@@ -61,6 +64,9 @@ class Handler:
         return "250 2.1.0 ok"
 
     async def handle_RCPT(self, server, session, envelope, address, options):
+        while self.faults().get("hold"):
+            self.held.touch()
+            await asyncio.sleep(0.02)
         name = address.split("@")[0]
         if name.startswith("hangup"):
             server.transport.abort()
@@ -125,7 +131,7 @@ async def main():
         given = f"{data.login.decode()}:{data.password.decode()}"
         return AuthResult(success=given == arguments.login, handled=False)
 
-    options = {"hostname": "test", "enable_SMTPUTF8": True, "data_size_limit": None}
+    options = {"hostname": "test", "data_size_limit": None}
     if context and not arguments.tls:
         options["tls_context"] = context
         options["require_starttls"] = True
@@ -134,7 +140,7 @@ async def main():
     handler = Handler(arguments.folder, faults)
 
     def session():
-        return Server(handler, faults=faults, **options)
+        return Server(handler, faults=faults, enable_SMTPUTF8=not faults().get("ascii"), **options)
 
     loop = asyncio.get_running_loop()
     tls = context if arguments.tls else None

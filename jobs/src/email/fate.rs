@@ -37,6 +37,22 @@ impl Alert {
             Self::Unknown => "unknown",
         }
     }
+
+    /// What is told in the log, with the way out.
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Self::Policy => {
+                "a mail, or its sender, is not wanted: look at what is sent, SPF, DKIM and blocklists"
+            }
+            Self::Configuration => {
+                "no mail goes out as it is configured: mend it (`roadie check`), then `roadie budget resume smtp`"
+            }
+            Self::Unknown => {
+                "nobody knows whether a mail was sent: look for its Message-ID (`roadie mail list --state unknown \
+                 --json`) in the server's log; `roadie mail resend` sends it again"
+            }
+        }
+    }
 }
 
 /// What becomes of the mail.
@@ -45,6 +61,7 @@ pub(super) fn fate(undelivered: &Undelivered) -> Fate {
         Undelivered::Resting { .. }
         | Undelivered::Unreachable(_)
         | Undelivered::Misconfigured(_) => Fate::Later { deferred: false },
+        Undelivered::BrokenOff(_) => Fate::Later { deferred: true },
         Undelivered::AddressNotTaken => Fate::Ended(MailState::Failed),
         Undelivered::Unanswered(_) => Fate::Ended(MailState::Unknown),
         Undelivered::Refused(refusal) => match judge(*refusal) {
@@ -59,11 +76,10 @@ pub(super) fn fate(undelivered: &Undelivered) -> Fate {
     }
 }
 
-/// Whether somebody should look.
+/// Whether somebody should look at what a server has said.
 pub(super) fn alert(undelivered: &Undelivered) -> Option<Alert> {
     match undelivered {
         Undelivered::Misconfigured(_) => Some(Alert::Configuration),
-        Undelivered::Unanswered(_) => Some(Alert::Unknown),
         Undelivered::Refused(refusal) => match judge(*refusal) {
             Verdict::Misconfigured => Some(Alert::Configuration),
             Verdict::Policy => Some(Alert::Policy),

@@ -80,6 +80,8 @@ impl Sending<'_> {
             Ok(offer) => offer,
             Err(undelivered) => return self.not_taken(mail, undelivered, false, &hashes).await,
         };
+        // That one would be cut off while it is answered; this one is surely not sent.
+        self.cx.safe_point()?;
         let begun = effects.catalogue.begin_sending(
             &self.key,
             self.attempts,
@@ -158,7 +160,7 @@ impl Sending<'_> {
         hashes: &[String],
     ) -> Result<MailOutcome, JobError> {
         if let Some(alert) = alert(&undelivered) {
-            self.alert(alert, &undelivered);
+            self.alert(alert, &undelivered.to_string());
         }
         let reason = undelivered.to_string();
         let status = match &undelivered {
@@ -237,6 +239,7 @@ impl Sending<'_> {
         let noted = catalogue.mail_not_taken(&self.key, attempt, &became, self.now()).await;
         noted.map_err(catalogue_error)?;
         self.count("unknown");
+        self.alert(Alert::Unknown, reason);
         let (outcome, reason) = (MailState::Unknown.as_str(), Some(reason.to_owned()));
         Ok(MailOutcome { outcome, reason, status: None, message_id })
     }
@@ -297,9 +300,9 @@ impl Sending<'_> {
         metrics::counter!(metric::MAILS, "template" => template, "outcome" => outcome).increment(1);
     }
 
-    fn alert(&self, alert: Alert, undelivered: &Undelivered) {
+    fn alert(&self, alert: Alert, error: &str) {
         let (reason, template) = (alert.name(), self.template.name());
         metrics::counter!(metric::MAIL_ALERTS, "reason" => reason).increment(1);
-        tracing::error!(reason, template, error = %undelivered, "somebody should look after the mail");
+        tracing::error!(reason, template, error, "{}", alert.told());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::certificates::Certificates;
 use super::stage::Stage;
@@ -129,6 +129,14 @@ impl MailServer {
         std::fs::rename(part, self.folder.join("faults.json")).unwrap();
     }
 
+    /// Waits until it holds a mail back, as it was told to.
+    pub(crate) async fn holds(&self) {
+        eventually("a mail is held back", async || {
+            if self.folder.join("held").exists() { Ok(()) } else { Err("none".to_owned()) }
+        })
+        .await;
+    }
+
     /// All that it has taken: recipient and message.
     pub(crate) fn taken(&self) -> Vec<(String, Vec<u8>)> {
         let files = self.folder.join("mails").read_dir().unwrap();
@@ -188,6 +196,26 @@ pub(crate) fn with_mail(stage: Stage) -> Stage {
         .set("mail.first_pause", "100ms")
         .set("mail.longest_pause", "1s")
         .set("budgets.smtp.rate", 0)
+}
+
+/// The payload of a mail.
+pub(crate) fn mail(user: i64, template: &str, value: &str) -> Value {
+    json!({ "userId": user, "template": template, "value": value })
+}
+
+/// A mail that goes out whatever its user has subscribed to.
+pub(crate) fn plain(user: i64) -> Value {
+    mail(user, "reconnect-needed", "drive-1")
+}
+
+/// Waits until a server was asked to take the user's mail.
+pub(crate) async fn tried(stage: &Stage, user: i64) {
+    let catalogue = stage.catalogue().await;
+    eventually("it was tried", async || {
+        let mails = catalogue.ledger(None, Some(user), 1).await.unwrap();
+        if mails.iter().any(|mail| mail.attempts > 0) { Ok(()) } else { Err(format!("{mails:?}")) }
+    })
+    .await;
 }
 
 /// A user with an address who wants to hear of everything, as web tiers write it.

@@ -39,9 +39,12 @@ pub enum Undelivered {
         after: Duration,
     },
     /// The server has answered, and does not take it, or not now.
-    #[error("the mail server says {0}")]
+    #[error("the mail server says {0} {stage}", stage = .0.stage)]
     Refused(Refusal),
-    /// It could not be reached, or did not answer in time, before it had the content.
+    /// It had taken the sender, and hung up, or did not answer in time, before it had the content.
+    #[error("the mail server broke off before it had the mail: {0}")]
+    BrokenOff(String),
+    /// It could not be reached, or did not answer in time, before it was asked about a recipient.
     #[error("the mail server failed: {0}")]
     Unreachable(String),
     /// It cannot be talked to as it is configured.

@@ -41,6 +41,20 @@ impl fmt::Display for Enhanced {
     }
 }
 
+/// As an error ends: what the reply was to, and the settings that it is about.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Greeting => "when greeted",
+            Self::Login => "to the login (mail.username, mail.password)",
+            Self::Sender => "to the sender (mail.from)",
+            Self::Recipient => "to the recipient",
+            Self::Data => "when asked to wait for the content",
+            Self::Content => "to the content",
+        })
+    }
+}
+
 /// A reply that is no yes. Its text is left out: it may hold the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -62,11 +76,11 @@ impl fmt::Display for Refusal {
 /// What becomes of the mail, and what the reply says of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Later, this mail alone: greylisting, a mailbox that is busy or full for now.
+    /// Later, this mail alone: greylisting, a mailbox that is busy or full for now, a recipient's server that fails.
     Later,
     /// Never: there is no such address.
     BadAddress,
-    /// Not this time: the mailbox takes nothing, though it is there.
+    /// Not this time: the mailbox takes nothing, though it is there, or not from here.
     Mailbox,
     /// Not like this: the mail, or we, are not wanted there. Somebody should look.
     Policy,
@@ -79,19 +93,32 @@ pub enum Verdict {
 }
 
 /// The one place where a reply becomes a decision. The enhanced code counts before the basic one.
+///
+/// What a server says once it has taken the sender is about this mail: one recipient's domain that fails stops no
+/// others. Where it says so to all, each waits for itself, and `budgets.smtp` is how often it is asked.
 #[expect(clippy::match_same_arms, reason = "their order decides")]
 pub fn judge(refusal: Refusal) -> Verdict {
     let Refusal { stage, code, enhanced } = refusal;
+    // "2.0.0" behind a refusal tells nothing.
+    let enhanced = enhanced.filter(|Enhanced(class, ..)| *class != 2);
+    let passes = enhanced.map_or(code < 500, |Enhanced(class, ..)| class == 4);
     let detail = enhanced.map(|Enhanced(_, subject, detail)| (subject, detail));
+    if code == 421 {
+        return Verdict::Busy;
+    }
+    if passes {
+        return match (stage, code, detail) {
+            (Stage::Greeting | Stage::Login, ..) => Verdict::Failing,
+            (Stage::Sender, _, Some((3 | 4, _))) | (Stage::Sender, 452, None) => Verdict::Failing,
+            (Stage::Sender, ..) => Verdict::Busy,
+            (Stage::Recipient | Stage::Data | Stage::Content, ..) => Verdict::Later,
+        };
+    }
     match (stage, code, detail) {
-        (_, 421, _) => Verdict::Busy,
         // "Authentication required", "mechanism too weak", "credentials invalid" (RFC 4954, section 6).
-        (_, 530 | 534 | 535 | 538, _) | (_, 500.., Some((7, 8))) => Verdict::Misconfigured,
-        (_, ..500, Some((3 | 4, _))) => Verdict::Failing,
-        (Stage::Greeting | Stage::Login, ..500, _) => Verdict::Failing,
-        (Stage::Sender, ..500, _) => Verdict::Busy,
-        (_, 452, None) => Verdict::Failing,
-        (_, ..500, _) => Verdict::Later,
+        (_, 530 | 534 | 535 | 538, _) | (_, _, Some((7, 8))) => Verdict::Misconfigured,
+        // Its address has letters that are not taken there (RFC 6531, section 3.5).
+        (_, _, Some((6, 7 | 9))) => Verdict::Mailbox,
         (Stage::Greeting | Stage::Login | Stage::Sender, ..) => Verdict::Misconfigured,
         // The sender's address, not the recipient's.
         (_, _, Some((1, 7 | 8))) => Verdict::Policy,
@@ -125,9 +152,18 @@ mod tests {
             (Sender, "451 4.7.1 too fast", Verdict::Busy),
             (Greeting, "450 busy", Verdict::Failing),
             (Login, "454 4.7.0 temporary failure of authentication", Verdict::Failing),
-            (Recipient, "451 4.3.0 database is down", Verdict::Failing),
-            (Content, "451 4.4.1 no answer from host", Verdict::Failing),
-            (Content, "452 insufficient storage", Verdict::Failing),
+            (Sender, "452 4.3.1 insufficient storage", Verdict::Failing),
+            (Sender, "452 insufficient storage", Verdict::Failing),
+            (Recipient, "451 4.3.0 look-up failed", Verdict::Later),
+            (Recipient, "451 4.4.1 no answer from host", Verdict::Later),
+            (Content, "452 insufficient storage", Verdict::Later),
+            // The enhanced code counts.
+            (Recipient, "550 4.2.1 greylisted", Verdict::Later),
+            (Recipient, "450 5.1.1 no such user", Verdict::BadAddress),
+            (Login, "535 4.7.8 try again", Verdict::Failing),
+            (Recipient, "550 2.1.5 ok", Verdict::BadAddress),
+            (Sender, "550 5.6.7 no SMTPUTF8 here", Verdict::Mailbox),
+            (Recipient, "553 5.6.7 no SMTPUTF8 there", Verdict::Mailbox),
             (Recipient, "550 5.1.1 no such user", Verdict::BadAddress),
             (Recipient, "550 5.1.2 no such domain", Verdict::BadAddress),
             (Recipient, "501 5.1.3 bad address", Verdict::BadAddress),

@@ -16,7 +16,7 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::reply::{Enhanced, Refusal, Stage};
 use super::{Letter, Offer, Transport, Undelivered};
@@ -130,19 +130,21 @@ impl Smtp {
 #[async_trait]
 impl Transport for Smtp {
     async fn offer(&self, letter: &Letter) -> Result<Box<dyn Offer>, Undelivered> {
-        let limit = self.0.settings.timeout;
-        let line = timeout(limit, self.0.offer(letter)).await;
+        let deadline = Instant::now() + self.0.settings.timeout;
+        let line = timeout_at(deadline, self.0.introduced(letter)).await;
         let line = line.map_err(|_| Undelivered::Unreachable(NO_ANSWER.to_owned()))??;
+        let line = timeout_at(deadline, self.0.ask(line, letter)).await;
+        let line = line.map_err(|_| Undelivered::BrokenOff(NO_ANSWER.to_owned()))??;
         let (server, bytes) = (Arc::clone(&self.0), letter.bytes.clone());
         Ok(Box::new(Waiting { server, line, bytes }))
     }
 }
 
 impl Server {
-    /// Up to where the server waits for the content. What was kept of an earlier mail may be gone by now.
-    async fn offer(&self, letter: &Letter) -> Result<Line, Undelivered> {
+    /// Up to where the server has taken the sender. What was kept of an earlier mail may be gone by now.
+    async fn introduced(&self, letter: &Letter) -> Result<Line, Undelivered> {
         while let Some(line) = self.kept() {
-            match self.ask(line, letter).await {
+            match self.introduce(line, letter).await {
                 Err(
                     Undelivered::Unreachable(_)
                     | Undelivered::Refused(Refusal { stage: Stage::Sender, code: 421, .. }),
@@ -151,7 +153,7 @@ impl Server {
             }
         }
         let line = Line { connection: self.connect().await?, mails: 0, since: Instant::now() };
-        self.ask(line, letter).await
+        self.introduce(line, letter).await
     }
 
     fn kept(&self) -> Option<Line> {
@@ -189,7 +191,7 @@ impl Server {
         Ok(connection)
     }
 
-    async fn ask(&self, mut line: Line, letter: &Letter) -> Result<Line, Undelivered> {
+    async fn introduce(&self, mut line: Line, letter: &Letter) -> Result<Line, Undelivered> {
         let connection = &mut line.connection;
         let mut options = Vec::new();
         let addresses: [&str; 2] = [letter.from.as_ref(), letter.to.as_ref()];
@@ -202,8 +204,15 @@ impl Server {
         }
         let mail = Mail::new(Some(letter.from.clone()), options);
         connection.command(mail).await.map_err(at(Stage::Sender))?;
+        Ok(line)
+    }
+
+    /// Up to where the server waits for the content.
+    async fn ask(&self, mut line: Line, letter: &Letter) -> Result<Line, Undelivered> {
+        let connection = &mut line.connection;
         let recipient = Rcpt::new(letter.to.clone(), Vec::new());
         if let Err(error) = connection.command(recipient).await.map_err(at(Stage::Recipient)) {
+            let error = broken_off(error);
             // Only this mail was turned away.
             if matches!(error, Undelivered::Refused(Refusal { code, .. }) if code != 421)
                 && connection.command(Rset).await.is_ok()
@@ -212,8 +221,17 @@ impl Server {
             }
             return Err(error);
         }
-        connection.command(Data).await.map_err(at(Stage::Data))?;
+        let waits = connection.command(Data).await.map_err(at(Stage::Data));
+        waits.map_err(broken_off)?;
         Ok(line)
+    }
+}
+
+/// What breaks once the server has taken the sender may be about this mail's recipient alone.
+fn broken_off(error: Undelivered) -> Undelivered {
+    match error {
+        Undelivered::Unreachable(why) => Undelivered::BrokenOff(why),
+        error => error,
     }
 }
 
@@ -249,10 +267,13 @@ impl Offer for Waiting {
             Err(_) => Undelivered::Unreachable(NO_ANSWER.to_owned()),
         };
         Err(match error {
-            Undelivered::Unreachable(why) if complete.load(Ordering::Relaxed) => {
+            // Nor is an answer that means nothing one.
+            Undelivered::Unreachable(why) | Undelivered::Misconfigured(why)
+                if complete.load(Ordering::Relaxed) =>
+            {
                 Undelivered::Unanswered(why)
             }
-            error => error,
+            error => broken_off(error),
         })
     }
 }

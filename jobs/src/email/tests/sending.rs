@@ -18,6 +18,7 @@ async fn a_mail_is_sent_once() {
 async fn whatever_a_server_says_has_one_outcome() {
     use At::{Content, Recipient, Sender};
     let unreachable = Undelivered::Unreachable("no answer in time".to_owned());
+    let broken_off = Undelivered::BrokenOff("it hung up".to_owned());
     let cut = Undelivered::Unanswered("it hung up".to_owned());
     #[rustfmt::skip]
     let table = [
@@ -26,6 +27,8 @@ async fn whatever_a_server_says_has_one_outcome() {
         (Says::Instead(replies(Sender, 421, None)), "in 1 min", "reserved 421 (1)"),
         (Says::Instead(unreachable.clone()), "in 1 min", "reserved (1)"),
         (Says::AtTheEnd(unreachable), "in 1 min", "reserved (1)"),
+        (Says::Instead(broken_off.clone()), "in 1 min", "reserved (1)"),
+        (Says::AtTheEnd(broken_off), "in 1 min", "reserved (1)"),
         (Says::Instead(Undelivered::Misconfigured("TLS".to_owned())), "in 1 min", "reserved (1)"),
         (Says::Instead(Undelivered::Resting { why: "busy".to_owned(), after: Duration::from_mins(7) }), "in 5 min", "reserved (0)"),
         (Says::Instead(replies(Recipient, 552, Some((5, 2, 2)))), "failed", "failed 552 5.2.2 (1)"),
