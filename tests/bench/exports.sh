@@ -15,6 +15,7 @@ need_rust
 need_cc
 need_codec_tools || fail "the codecs cannot be built"
 need_redis || fail "no Redis server"
+need_fonts || fonts=/usr/share/fonts
 cargo build --quiet --locked --profile "$profile" --bin roadie --manifest-path "$root/Cargo.toml"
 roadie=${CARGO_TARGET_DIR:-$root/target}/${profile/#dev/debug}/roadie
 
@@ -34,6 +35,8 @@ dir = "$work/data"
 url = "redis+unix://$work/redis.sock"
 [database]
 url = "sqlite://$work/catalogue.db"
+[exports]
+fonts = ["$fonts"]
 [http]
 listen = ""
 [log]

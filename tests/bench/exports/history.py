@@ -1,7 +1,8 @@
 """Writes a history into a migrated SQLite catalogue, for tests/bench/exports.sh.
 
 Arguments: the database, the folder of the object store, nights, how many of them have a starred photo.
-Each night has two artists, one of them with twelve songs.
+Each night has two artists, one of them with twelve songs. Every tenth is in other scripts, with 4,000 Chinese characters
+in all, as far as there are nights.
 """
 
 import datetime
@@ -12,6 +13,7 @@ import sys
 
 USER = 7
 PICTURE_BYTES = 20_000
+CITIES = ["東京", "서울", "Москва", "Αθήνα", "กรุงเทพ", "दिल्ली", "القاهرة", "Łódź 🎸"]
 
 
 def jpeg(width: int, height: int, size: int) -> bytes:
@@ -40,10 +42,14 @@ def main() -> None:
         date = (datetime.date(1975, 1, 1) + datetime.timedelta(days=i * 18_000 // nights)).isoformat()
         venue, night = f"v{i}", f"v{i}@{date}"
         songs = [f"Song {number} of night {i}" for number in range(1, 13)]
+        city = f"City {i % 97}"
+        if i % 10 == 0:
+            city = CITIES[i // 10 % len(CITIES)]
+            songs[0] = chr(0x4E00 + i // 10 % 4_000) + songs[0]
         sets = json.dumps([{"name": None, "songs": songs}])
         url = "https://www.setlist.fm/setlist/"
         add("venues (venue_id, name, city, state, country, created_at, updated_at)",
-            venue, f"Venue {i}", f"City {i % 97}", "Region", "Country", 1, 1)
+            venue, f"Venue {i}", city, "Region", "Country", 1, 1)
         for kind, count, tour, played in (("a", 12, f"Tour {i % 9}", sets), ("o", 0, None, None)):
             name = f"Artist {i}" if kind == "a" else f"Opener {i}"
             add("artists (artist_id, name, created_at, updated_at)", f"{kind}{i}", name, 1, 1)
