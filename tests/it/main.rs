@@ -33,6 +33,7 @@ mod delete_user_killed;
 mod delete_user_versions;
 mod evaluate;
 mod exports;
+mod exports_killed;
 mod exports_scripts;
 mod fair;
 mod health;

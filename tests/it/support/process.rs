@@ -23,6 +23,7 @@ pub(crate) fn roadie(stage: &Stage, command: &[&str]) -> Command {
     program
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("TMPDIR", stage.folder("tmp"))
         .current_dir(stage.path())
         .args(command)
         .args(stage.arguments())

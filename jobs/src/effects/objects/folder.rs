@@ -1,21 +1,17 @@
 //! The embedded object store: `root/bucket/key`.
 
 mod purge;
+mod unfinished;
 
 use std::fs;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use tempfile::NamedTempFile;
 
 use super::{ObjectError, ObjectInfo, Put};
-
-/// What files are called until they are complete; one that a crash left behind is no object.
-const UNFINISHED: &str = ".unfinished-";
 
 /// A folder with one sub-folder a bucket.
 #[derive(Clone, Debug)]
@@ -149,21 +145,11 @@ fn inside(folder: &Path, key: &str) -> Result<PathBuf, ObjectError> {
 fn copy(file: &Path, path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
-    let mut copy = unfinished(folder)?;
+    let mut copy = unfinished::begin(folder)?;
     io::copy(&mut fs::File::open(file)?, &mut copy)?;
-    finish(&copy)?;
+    unfinished::finish(&copy)?;
     copy.persist(path).map_err(|error| error.error)?;
     fs::File::open(folder)?.sync_all()
-}
-
-fn unfinished(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
-}
-
-fn finish(file: &NamedTempFile) -> io::Result<()> {
-    // Who serves them may be another user.
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()
 }
 
 /// Writes a file beside its place and moves it there, so that nobody ever sees a part of it.
@@ -173,9 +159,9 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Put> {
         return Ok(Put::Existed);
     }
     fs::create_dir_all(folder)?;
-    let mut file = unfinished(folder)?;
+    let mut file = unfinished::begin(folder)?;
     file.write_all(bytes)?;
-    finish(&file)?;
+    unfinished::finish(&file)?;
     match file.persist_noclobber(path) {
         Ok(_) => {
             fs::File::open(folder)?.sync_all()?;
@@ -240,9 +226,7 @@ fn walk(top: &Path, folder: &Path, prefix: &str, found: &mut Vec<ObjectInfo>) ->
         };
         if kind.is_dir() {
             walk(top, &path, prefix, found)?;
-        } else if kind.is_file()
-            && !entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())
-        {
+        } else if kind.is_file() && !unfinished::is_one(&entry.file_name()) {
             // Keys are text; other names cannot be asked for.
             let Some(key) = path.strip_prefix(top).ok().and_then(Path::to_str) else {
                 continue;
@@ -319,7 +303,7 @@ mod tests {
         assert_eq!(store.size("images", "7/a.jpg").await.unwrap(), 10);
         assert_eq!(store.read("images", "7/a.jpg", 0..99).await.unwrap(), b"0123456789");
         // What a crash left behind is no object.
-        fs::write(temp.path().join(format!("images/7/{UNFINISHED}x")), b"half").unwrap();
+        fs::write(temp.path().join("images/7/.unfinished-x"), b"half").unwrap();
         let listed = store.list("images", "", None, 9).await.unwrap();
         assert_eq!(listed.iter().map(|object| &object.key).collect::<Vec<_>>(), ["7/a.jpg"]);
         for (bucket, key) in [("images", "../a"), ("..", "a"), ("images", "")] {
@@ -344,7 +328,7 @@ mod tests {
         for key in ["v/7/a/1", "v/7/a/2", "v/7/b/1", "v/77/a/1", "v/70"] {
             store.put_new("images", key, Bytes::from_static(b"x")).await.unwrap();
         }
-        fs::write(temp.path().join(format!("images/v/7/b/{UNFINISHED}x")), b"half").unwrap();
+        fs::write(temp.path().join("images/v/7/b/.unfinished-x"), b"half").unwrap();
         for (prefix, count) in [("v/7/", 3), ("v/7/", 0), ("v/8/", 0)] {
             assert_eq!(store.count("images", prefix).await.unwrap(), count);
             assert_eq!(store.purge("images", prefix).await.unwrap(), count);
