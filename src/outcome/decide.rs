@@ -148,8 +148,8 @@ pub fn decide(outcome: Outcome, asked: Option<CancelReason>, facts: &Facts) -> D
         }
         Outcome::Failed { decision: Decision::Stopped, .. } => stop(asked, facts),
         Outcome::CutOff(reason) => stop(Some(reason), facts),
-        Outcome::Failed { decision: Decision::Postpone { after }, .. } => Decided {
-            transition: Transition::Postpone { delay: after },
+        Outcome::Failed { decision: Decision::Postpone { after }, chain } => Decided {
+            transition: Transition::Postpone { delay: after, reason: one_line(&chain) },
             label: Label::Postponed,
             dead: None,
         },

@@ -154,8 +154,8 @@ fn log(decided: &Decided, label: Label) {
             let delay_ms = u64::try_from(delay.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(delay_ms, error = %reason, "attempt failed; the job will be retried");
         }
-        (_, Transition::Postpone { delay }) => {
-            tracing::info!(delay_s = delay.as_secs(), "job postponed");
+        (_, Transition::Postpone { delay, reason }) => {
+            tracing::info!(delay_s = delay.as_secs(), reason, "job postponed");
         }
         (_, Transition::Release) => tracing::info!("job released"),
         (_, Transition::AwaitChildren) => tracing::debug!("job waits for its children"),

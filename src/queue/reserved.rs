@@ -225,7 +225,7 @@ impl Reserved {
                 self.queues.requeue(&held, self.record().lifo()).await?
             }
             Transition::Retry { delay: Some(pause), .. }
-            | Transition::Postpone { delay: pause } => self.queues.delay(&held, *pause).await?,
+            | Transition::Postpone { delay: pause, .. } => self.queues.delay(&held, *pause).await?,
             Transition::Release => self.queues.requeue(&held, true).await?,
             Transition::AwaitChildren => self.queues.await_children(&held).await?,
         };

@@ -22,6 +22,8 @@ pub enum Transition {
     Postpone {
         /// Pause.
         delay: Duration,
+        /// Why, for the log.
+        reason: String,
     },
     /// Back to its queue at once, in front; counts nothing.
     Release,
