@@ -11,17 +11,24 @@ use super::template::Template;
 use super::words::Language;
 
 macro_rules! templates {
-    ($($name:literal),+ $(,)?) => {
-        &[("layout.html", include_str!("templates/layout.html")),
-          $(
-            (concat!("en/", $name), include_str!(concat!("templates/en/", $name))),
-            (concat!("de/", $name), include_str!(concat!("templates/de/", $name))),
-        )+]
+    ($($shared:literal),+; $($name:literal),+ $(,)?) => {
+        &[
+            $(($shared, include_str!(concat!("templates/", $shared))),)+
+            $(
+                (concat!("en/", $name), include_str!(concat!("templates/en/", $name))),
+                (concat!("de/", $name), include_str!(concat!("templates/de/", $name))),
+            )+
+        ]
     };
 }
 
-/// Of each: `.txt`, whose first line is the subject, and `.html`.
+/// What all languages share; and of each mail: `.txt`, whose first line is the subject, and `.html`.
 const TEMPLATES: &[(&str, &str)] = templates!(
+    "layout.html",
+    "button.html",
+    "counts.html",
+    "milestones.html",
+    "night.html";
     "headline.txt",
     "footer.txt",
     "footer.html",
