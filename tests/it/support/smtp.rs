@@ -39,6 +39,8 @@ pub(crate) struct Read {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) headers: Vec<(String, String)>,
+    /// Addresses without names.
+    pub(crate) to: Vec<String>,
     pub(crate) defects: Vec<String>,
     pub(crate) parts: Vec<Part>,
     /// Octets of the longest line.
@@ -220,6 +222,7 @@ pub(crate) async fn tried(stage: &Stage, user: i64) {
 
 /// A user with an address who wants to hear of everything, as web tiers write it.
 pub(crate) async fn recipient(stage: &Stage, user: i64, address: &str, name: &str, locale: &str) {
+    let [address, name] = [address, name].map(|text| text.replace('\'', "''"));
     for sql in [
         format!(
             "INSERT INTO users (user_id, created_at) VALUES ({user}, 1) ON CONFLICT DO NOTHING"

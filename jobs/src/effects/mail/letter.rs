@@ -156,8 +156,11 @@ fn header(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
-/// Text of others as a header may hold it: one line, and no longer than anybody reads.
+/// Text of others as a header may hold it: one line, no longer than anybody reads, and nothing in it that turns what
+/// follows around (UAX #9, section 2).
 pub(crate) fn one_line(text: &str) -> String {
+    let turns = |letter| matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let text = text.replace(turns, "");
     let words = text.split(|letter: char| letter.is_whitespace() || letter.is_control());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST {
@@ -212,6 +215,17 @@ mod tests {
             let (head, _) = message.split_once("\r\n\r\n").unwrap();
             assert!(!head.to_lowercase().contains("\nbcc"), "{head}");
             assert!(message.is_ascii() && message.lines().all(|line| line.len() <= 998), "{head}");
+        }
+    }
+
+    #[test]
+    fn no_name_turns_what_follows_around() {
+        for (text, line) in [
+            ("\u{202e}Ann\u{2066} B", "Ann B"),
+            ("فيروز \u{200f}و", "فيروز \u{200f}و"),
+            (" \t\u{202e}\r\n", ""),
+        ] {
+            assert_eq!(one_line(text), line);
         }
     }
 
