@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::address::Envelope;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{MultiPart, SinglePart};
 use lettre::{Address, Message};
@@ -86,7 +87,10 @@ impl Draft<'_> {
         let hash = self.hash();
         let message_id = format!("<m.{hash}@{}>", self.from.email.domain());
         let sent = UNIX_EPOCH + Duration::from_millis(u64::try_from(self.now_ms).unwrap_or(0));
+        // By itself it would read it out of the headers, and not understand every quoted name there.
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]);
         let mut message = Message::builder()
+            .envelope(envelope.map_err(|_| LetterError::Unwritable)?)
             .from(self.from.clone())
             .to(Mailbox::new(name, to.clone()))
             .subject(one_line(self.subject))
@@ -258,8 +262,11 @@ mod tests {
             ("jürgen@BÜCHER.example", "jürgen@xn--bcher-kva.example"),
             ("\"ann of @ the > rain\"@example.org", "\"ann of @ the > rain\"@example.org"),
         ] {
-            let address = address(given).unwrap();
-            assert_eq!(AsRef::<str>::as_ref(&address), sent);
+            let key = MailKey { user_id: 7, template: "milestone", value: "1".to_owned() };
+            let from: Mailbox = "mail@example.com".parse().unwrap();
+            let letter =
+                Draft { address: given, ..draft(&key, &from, "Ann", "") }.letter().unwrap();
+            assert_eq!(AsRef::<str>::as_ref(&letter.to), sent);
         }
     }
 }
