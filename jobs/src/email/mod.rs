@@ -22,6 +22,7 @@ mod template;
 mod tests;
 mod told;
 mod words;
+mod writing;
 
 pub use celebrate_milestones::CelebrateMilestones;
 pub(crate) use celebrate_milestones::look_for_milestones;

@@ -8,19 +8,13 @@ use anyhow::anyhow;
 use chrono::DateTime;
 use chrono_tz::Tz;
 
-use super::facts::Facts;
 use super::fate::{Alert, Fate, alert, fate};
 use super::later;
-use super::page::{self, Filling};
 use super::send_email::MailOutcome;
 use super::template::Template;
-use super::told;
-use super::words::Language;
 use crate::context::JobContext;
-use crate::effects::catalogue::{
-    LedgerMail, MailKey, MailState, NotSent, Recipient, catalogue_error,
-};
-use crate::effects::mail::{Draft, Letter, LetterError, Office, OneClick, Undelivered};
+use crate::effects::catalogue::{LedgerMail, MailKey, MailState, NotSent, catalogue_error};
+use crate::effects::mail::{Office, Undelivered};
 use crate::job::JobError;
 use crate::metric;
 
@@ -29,6 +23,7 @@ use crate::metric;
 const MENDED: Duration = Duration::from_mins(5);
 const NO_ADDRESS: &str = "no address";
 const NOT_WANTED: &str = "not wanted";
+const UNDONE: &str = "its concert is not among the user's any more";
 const QUIET: &str = "it is night where its recipient is";
 
 /// One attempt to send a mail of which it is sure that it was not sent.
@@ -42,7 +37,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         self.cx.effects().clock.now_ms()
     }
 
@@ -70,7 +65,10 @@ impl Sending<'_> {
             self.waits(QUIET, None, false, false).await?;
             return Err(JobError::postpone(asleep, anyhow!(QUIET)));
         }
-        let letter = match self.letter(mail, &recipient, zone).await? {
+        let Some(facts) = self.facts(mail).await? else {
+            return self.ended(MailState::Unwanted, UNDONE, None).await;
+        };
+        let letter = match self.letter(facts, &recipient, zone).await? {
             Ok(letter) => letter,
             Err(error) => return self.ended(MailState::Failed, &error.to_string(), None).await,
         };
@@ -107,48 +105,6 @@ impl Sending<'_> {
             status: Some(status),
             message_id: Some(letter.message_id),
         })
-    }
-
-    /// The message; or why it can never be one.
-    async fn letter(
-        &self,
-        mail: &LedgerMail,
-        recipient: &Recipient,
-        zone: Tz,
-    ) -> Result<Result<Letter, LetterError>, JobError> {
-        let settings = &self.office.settings;
-        let language = Language::of(recipient.locale.as_deref());
-        let list = self.template.list();
-        let token = settings.keys.token(self.key.user_id, list.name()).filter(|_| !list.unasked());
-        let one_click =
-            token.filter(|_| !settings.unsubscribe_url.is_empty()).map(|token| OneClick {
-                url: format!("{}{token}", settings.unsubscribe_url),
-                mailto: Some(&settings.unsubscribe_mailto)
-                    .filter(|address| !address.is_empty())
-                    .map(|address| format!("mailto:{address}?subject={token}")),
-            });
-        let facts = Facts::read(mail.facts.as_deref());
-        let told = told::filling(&self.cx.effects().catalogue, language, &self.key, facts, zone);
-        let filling = Filling {
-            app_name: told::clean(&settings.app_name),
-            app_url: settings.app_url.clone(),
-            name: recipient.name.as_deref().map(told::clean).unwrap_or_default(),
-            unsubscribe_url: one_click.as_ref().map(|each| each.url.clone()).unwrap_or_default(),
-            ..told.await?
-        };
-        let page = page::page(self.template, language, filling).map_err(JobError::discard)?;
-        let draft = Draft {
-            key: &self.key,
-            from: &settings.from,
-            address: &recipient.address,
-            name: recipient.name.as_deref(),
-            subject: &page.subject,
-            text: page.text,
-            html: page.html,
-            one_click,
-            now_ms: self.now(),
-        };
-        Ok(draft.letter())
     }
 
     /// A server has not taken the mail, or nobody knows. `handed_over`: it was waiting for the content.

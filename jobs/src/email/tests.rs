@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::concerts::tests::stage::{self, NOW, USER};
 use crate::effects::mail::{
@@ -23,6 +24,7 @@ enum Says {
     Taken,
     Instead(Undelivered),
     AtTheEnd(Undelivered),
+    Nothing,
 }
 
 /// A server that says what it is told to.
@@ -30,10 +32,13 @@ enum Says {
 struct Server {
     says: Mutex<Vec<Says>>,
     taken: Arc<Mutex<Vec<String>>>,
+    handed_over: Arc<Notify>,
 }
 
 struct Waiting {
-    end: Result<String, Undelivered>,
+    /// None: there is none.
+    end: Option<Result<String, Undelivered>>,
+    handed_over: Arc<Notify>,
     taken: Arc<Mutex<Vec<String>>>,
     text: String,
 }
@@ -43,22 +48,27 @@ impl Transport for Server {
     async fn offer(&self, letter: &Letter) -> Result<Box<dyn Offer>, Undelivered> {
         let says = self.says.lock().unwrap().pop().unwrap_or(Says::Taken);
         let end = match says {
-            Says::Taken => Ok("250 2.0.0".to_owned()),
+            Says::Taken => Some(Ok("250 2.0.0".to_owned())),
             Says::Instead(undelivered) => return Err(undelivered),
-            Says::AtTheEnd(undelivered) => Err(undelivered),
+            Says::AtTheEnd(undelivered) => Some(Err(undelivered)),
+            Says::Nothing => None,
         };
         let text = String::from_utf8(letter.bytes().to_vec()).unwrap();
-        Ok(Box::new(Waiting { end, taken: Arc::clone(&self.taken), text }))
+        let (taken, handed_over) = (Arc::clone(&self.taken), Arc::clone(&self.handed_over));
+        Ok(Box::new(Waiting { end, handed_over, taken, text }))
     }
 }
 
 #[async_trait]
 impl Offer for Waiting {
     async fn hand_over(self: Box<Self>) -> Result<String, Undelivered> {
-        if self.end.is_ok() {
-            self.taken.lock().unwrap().push(self.text);
+        let Self { end, handed_over, taken, text } = *self;
+        handed_over.notify_one();
+        let Some(end) = end else { return std::future::pending().await };
+        if end.is_ok() {
+            taken.lock().unwrap().push(text);
         }
-        self.end
+        end
     }
 }
 

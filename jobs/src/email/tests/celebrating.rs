@@ -76,6 +76,21 @@ async fn a_young_link_waits_and_an_undone_one_is_never_celebrated_again() {
 }
 
 #[tokio::test]
+async fn what_was_undone_before_its_mail_went_out_is_not_told() {
+    let mut stage = Stage::new().await;
+    stage.at("2023-11-15T04:30:00Z");
+    nights(&stage, 0, 10, NOW - 2 * DAY).await;
+    celebrate(&stage).await;
+    let digest = stage.inner.desk.jobs.lock().unwrap().pop_front().unwrap();
+    // It is half past eleven in New York; by the morning, one of the nights is gone.
+    assert!(outcome(&stage.inner.run(&digest).await).starts_with("in "));
+    stage.inner.execute("DELETE FROM photo_links WHERE night_id = 'v@2023-11-10'").await;
+    stage.at("2023-11-15T13:00:00Z");
+    assert_eq!(outcome(&stage.inner.run(&digest).await), "unwanted");
+    assert_eq!(stage.taken(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn what_was_noted_is_asked_for_although_its_worker_died() {
     let stage = Stage::new().await;
     nights(&stage, 0, 1, NOW - 2 * DAY).await;

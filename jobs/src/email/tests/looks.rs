@@ -50,6 +50,10 @@ async fn night(stage: &Stage, artist: &str) {
          VALUES ('club@2019-06-14', 'club', '2019-06-14', 0, 1)".to_owned(),
         "INSERT INTO setlists (setlist_id, night_id, artist_id, url, songs, created_at, updated_at) \
          VALUES ('s', 'club@2019-06-14', 'a', 'https://setlist.fm/s', 3, 1, 1)".to_owned(),
+        format!("INSERT INTO photos (user_id, provider, file_id, name, source_rev, created_at, updated_at) \
+                 VALUES ({USER}, 'folder', '1', 'x', '1', 1, 1)"),
+        format!("INSERT INTO photo_links (user_id, provider, file_id, night_id, decided_by, linked_at) \
+                 VALUES ({USER}, 'folder', '1', 'club@2019-06-14', 'user', 1)"),
     ] {
         stage.inner.execute(&sql).await;
     }

@@ -93,6 +93,20 @@ async fn who_does_not_want_it_or_has_no_address_gets_none() {
 }
 
 #[tokio::test]
+async fn whoever_dies_while_a_mail_is_handed_over_has_noted_it_before() {
+    let stage = Stage::new().await;
+    stage.says([Says::Nothing]);
+    tokio::select! {
+        ended = stage.send("export-ready", "e1") => panic!("{ended:?}"),
+        () = stage.server.handed_over.notified() => {}
+    }
+    let ledger = stage.ledger().await;
+    assert!(ledger[0].starts_with("e1 sending (1) "), "{ledger:?}");
+    assert_eq!(outcome(&stage.send("export-ready", "e1").await), "unknown");
+    assert_eq!(stage.taken(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_worker_that_died_while_it_handed_a_mail_over_leaves_it_unsent() {
     let stage = Stage::new().await;
     stage.send("export-ready", "e1").await.unwrap();
