@@ -18,6 +18,8 @@ async fn a_mail_is_what_another_parser_reads() {
     let server = need!(MailServer::start(&stage, Speaks::StartTls));
     let stage = server.serve(stage);
     let worker = Worker::start(&stage).await;
+    let said = run(&stage, &["check"]).await;
+    assert!(said.out.contains("ok     mail"), "{said:?}");
     let endless = "Donaudampfschifffahrtsgesellschaftskapitänsmützenfabrikantin";
     let names = ["梶浦由記 & Kalafina 🎸", endless, "Ann\r\nBcc: eve@example.net", "Ann"];
     for (at, name) in names.into_iter().enumerate() {
