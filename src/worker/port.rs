@@ -100,7 +100,8 @@ impl Port {
         if lost {
             return;
         }
-        for name in self.claimed() {
+        // A renewal that is due just now finds none, and does not take them again.
+        for name in self.take_claims() {
             if let Err(error) = self.reserved.queues().unclaim(&name, &self.holder()).await {
                 tracing::debug!(%error, name, "claim not given back; it runs out by itself");
             }
@@ -113,6 +114,10 @@ impl Port {
 
     fn claimed(&self) -> Vec<String> {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_claims(&self) -> Vec<String> {
+        std::mem::take(&mut self.claims.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn holder(&self) -> String {
