@@ -110,8 +110,10 @@ pub struct Traces {
     pub user_id: i64,
     /// What is counted is kept under this name until [`JobPort::end_forgetting`].
     pub request_id: String,
-    /// Jobs of this kind are left alone until they have ended: they erase users.
+    /// Jobs of this kind are left alone: they erase users.
     pub spared: &'static str,
+    /// Also those that have ended, which somebody may wait for.
+    pub spared_ended: bool,
     /// How ids of the user's jobs begin that tell whose they are, such as `scan:7`; a colon or nothing
     /// follows.
     pub job_ids: Vec<String>,

@@ -182,7 +182,7 @@ impl Search<'_> {
     ) -> Result<(u64, u64), QueueError> {
         let facts = self.facts(queue, ids).await?;
         let theirs = ids.iter().zip(&facts).filter_map(|(id, (kind, payload))| {
-            let spared = !ended && self.is_spared(kind.as_deref());
+            let spared = (!ended || self.traces.spared_ended) && self.is_spared(kind.as_deref());
             (!spared && self.is_theirs(payload.as_deref())).then_some((id, payload.as_deref()?))
         });
         let theirs: Vec<(&String, &[u8])> = theirs.collect();

@@ -157,6 +157,7 @@ impl DeleteUser {
             user_id,
             request_id: format!("{}:{}", self.request_id, self.pass().number),
             spared: Self::KIND,
+            spared_ended: !self.sweep,
             job_ids: named(&["scan", "dedup", "mail", "celebrate"]),
             claims: named(&["scan", "dedup"]),
             keys: vec![progress_key(user_id)],
