@@ -7,7 +7,7 @@ use super::support::eventually;
 use super::support::neighbours::{Neighbours, PRIVACY, SCANS, SHELF, rows_of};
 use super::support::process::run;
 use super::support::stage::Stage;
-use super::support::traces::{objects, tables};
+use super::support::traces::{names, objects, tables};
 use super::support::worker::Worker;
 
 on_both_databases!(nothing_of_one_user_remains_and_all_of_the_other);
@@ -56,7 +56,7 @@ async fn nothing_of_one_user_remains_and_all_of_the_other(stage: Stage) {
     }
     let objects_after = objects(&scene.server, "images").await;
     let others: Vec<String> =
-        objects_before.iter().filter(|key| key.contains(&other.to_string())).cloned().collect();
+        objects_before.iter().filter(|key| names(key, other)).cloned().collect();
     assert_eq!((objects_after.len(), &objects_after), (6, &others));
     assert_eq!(objects(&scene.server, "exports").await, [format!("exports/{other}/all.csv")]);
     assert_eq!(scene.mails(other), mails_of_other);

@@ -17,7 +17,7 @@ use super::support::process::Process;
 use super::support::s3::Held;
 use super::support::smtp::MAILS;
 use super::support::stage::Stage;
-use super::support::traces::{keys, objects, tables};
+use super::support::traces::{keys, names, objects, tables};
 use super::support::{eventually, within};
 
 const EXPORTS: &str = "exports";
@@ -114,7 +114,7 @@ async fn both_under_way(scene: &Neighbours, jobs: [&UnderWay; 2]) {
 /// Variants of the user's photos.
 async fn images_of(scene: &Neighbours, user: i64) -> usize {
     let stored = objects(&scene.server, "images").await;
-    stored.iter().filter(|key| key.contains(&user.to_string())).count()
+    stored.iter().filter(|key| names(key, user)).count()
 }
 
 /// Kills the worker that erases, and starts another in its place; answers what it had said.

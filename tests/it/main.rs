@@ -30,6 +30,7 @@ mod dashboard;
 mod dedup_photos;
 mod delete_user;
 mod delete_user_killed;
+mod delete_user_requests;
 mod delete_user_versions;
 mod evaluate;
 mod exports;

@@ -15,7 +15,7 @@ use super::eventually;
 use super::s3::S3Server;
 use super::smtp::{MAILS, recipient, with_mail};
 use super::stage::{Stage, user};
-use super::traces::{keys, left, objects, tables};
+use super::traces::{keys, left, names, objects, tables};
 use crate::matching::{CLUB, asking, take};
 use crate::optimize_photo::{SHOT, optimize, small};
 use crate::stand_ins::world;
@@ -24,9 +24,8 @@ pub(crate) const SCANS: &str = "photo-processing";
 pub(crate) const PRIVACY: &str = "privacy";
 /// A queue that nobody serves.
 pub(crate) const SHELF: &str = "shelf";
-/// Makes users' numbers long enough to be no part of another one.
+/// Makes users' numbers long enough to be in no other one but their neighbours'.
 const ONES: i64 = 7_412_900_000;
-const OTHERS: i64 = 8_305_100_000;
 
 /// Two users who were at the same show, with photos in a folder and in a bucket, and a Google account.
 pub(crate) struct Neighbours {
@@ -47,7 +46,9 @@ impl Neighbours {
         let drive = DriveStandIn::start().await.unwrap();
         let (stand_ins, _) = world(&stage.folder("world")).await;
         let root = stage.folder("photos");
-        let (one, other) = (ONES + user(), OTHERS + user());
+        let one = ONES + user();
+        // It begins as the other's does.
+        let other = 10 * one + 1;
         for user in [one, other] {
             server.put("photos", &format!("{user}/show-of-{user}.jpg"), &SHOT.photo());
             let folder = stage.folder(&format!("photos/of-{user}"));
@@ -147,7 +148,7 @@ impl Neighbours {
         for (key, value) in keys(&self.stage, &[prefix.as_str()]).await {
             let value = format!(" {value}");
             let queue = key.strip_prefix(&prefix).unwrap().split(':').next().unwrap();
-            let own = value.contains(" data {") && value.contains(&format!("\"userId\":{user}"));
+            let own = value.contains(" data {") && names(&value, user);
             // A schedule has a payload, too, and no time at which it was added.
             if own && value.contains(" timestamp ") {
                 *jobs.entry(queue.to_owned()).or_default() += 1;
@@ -197,7 +198,7 @@ impl Neighbours {
         let mut all = self.everything().await;
         let erasing = format!("{}:{PRIVACY}:erase:", self.stage.prefix);
         all.retain(|place, _| !place.starts_with("erased_users") && !place.starts_with(&erasing));
-        left(&all, &[user.to_string()])
+        left(&all, user)
     }
 }
 
@@ -205,7 +206,6 @@ pub(crate) fn rows_of(
     tables: &BTreeMap<String, Vec<String>>,
     user: i64,
 ) -> BTreeMap<String, Vec<String>> {
-    let mark = user.to_string();
-    let own = |rows: &Vec<String>| rows.iter().filter(|row| row.contains(&mark)).cloned().collect();
+    let own = |rows: &Vec<String>| rows.iter().filter(|row| names(row, user)).cloned().collect();
     tables.iter().map(|(table, rows)| (table.clone(), own(rows))).collect()
 }

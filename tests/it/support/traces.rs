@@ -99,17 +99,22 @@ pub(crate) async fn objects(server: &S3Server, bucket: &str) -> Vec<String> {
     listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
 }
 
-/// Where something of these marks is left.
+/// Where something of this user is left.
 pub(crate) fn left<'a>(
     things: impl IntoIterator<Item = (&'a String, &'a String)>,
-    marks: &[String],
+    user: i64,
 ) -> Vec<String> {
-    let shows = |text: &str| marks.iter().find(|mark| text.contains(mark.as_str()));
-    things
-        .into_iter()
-        .filter_map(|(place, what)| {
-            let mark = shows(place).or_else(|| shows(what))?;
-            Some(format!("{mark} in {place}: {what}"))
-        })
-        .collect()
+    let things = things.into_iter();
+    let left = things.filter(|(place, what)| names(place, user) || names(what, user));
+    left.map(|(place, what)| format!("{place}: {what}")).collect()
+}
+
+/// Whether the user's number is in it, and not only as a part of another number.
+pub(crate) fn names(text: &str, user: i64) -> bool {
+    let number = user.to_string();
+    text.match_indices(&number).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + number.len()..]);
+        !before.ends_with(|c: char| c.is_ascii_digit())
+            && !after.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
