@@ -260,6 +260,13 @@ impl Mail {
                 .push(format!("mail.url: `{shown}` is not smtp://host:port or smtps://host:port"));
             return faults;
         };
+        // RFC 8314, section 7.3. Nobody would greet first, and all ends in "no answer in time".
+        if !address.encrypted && address.port == 465 {
+            faults.push(format!(
+                "mail.url: servers speak TLS from the beginning on port 465; write smtps://{}",
+                address.host
+            ));
+        }
         if !address.encrypted && !self.starttls && !self.allow_plaintext && !is_here(&address.host)
         {
             faults.push(format!(
@@ -287,3 +294,6 @@ fn web(url: &str) -> bool {
 fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+#[cfg(test)]
+mod tests;
