@@ -133,7 +133,10 @@ fn played(book: &mut Book, words: &Words, show: &Played) {
             None => book.text(&songs, TEXT),
         }
     }
-    book.link(words.source(), SOURCE, &show.setlist);
+    // What a service answers is no reason to run anything.
+    if show.setlist.starts_with("https://") {
+        book.link(words.source(), SOURCE, &show.setlist);
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +186,16 @@ mod tests {
         assert_eq!(told.missing, 30);
         assert!(told.pages > 3, "{told:?}");
         assert_eq!(typeset(nights()).0, pdf);
+    }
+
+    #[test]
+    fn links_lead_to_pages_only() {
+        let mut nights = nights();
+        nights.truncate(1);
+        nights[0].shows[1].setlist = "javascript:app.alert(1)".into();
+        let (pdf, _) = typeset(nights);
+        let links = |to: &[u8]| pdf.windows(to.len()).filter(|part| *part == to).count();
+        assert_eq!((links(b"(https://www.setlist.fm/1.html)"), links(b"javascript:")), (2, 0));
     }
 
     #[test]
