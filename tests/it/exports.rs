@@ -5,8 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::support::history::{HOSTILE, concerts, starred};
-use super::support::photos::PHONE;
+use super::support::history::{HOSTILE, PICTURE, concerts, starred};
 use super::support::process::run;
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
@@ -165,16 +164,10 @@ async fn poppler_finds_every_row_of_a_pdf() {
     let stage = stage.set("exports.fonts", none.display());
     let user = user();
     concerts(&stage, user, NIGHTS).await;
-    // Of the first night, as optimize-photo would have left it.
-    let jpeg = PHONE.photo();
-    let variant = json!({ "format": "jpeg", "type": "image/jpeg", "width": 160, "height": 120,
-                          "bytes": jpeg.len(), "key": "v/1.jpg", "url": "/v/1.jpg" });
-    let manifest = json!({ "photoId": "p", "sourceRev": "r", "thumbHash": "", "bucket": "images",
-                           "variants": [variant], "srcset": {} });
-    starred(&stage, user, "1", &manifest).await;
-    let object = stage.config().data.dir.join("objects/images/v/1.jpg");
+    let picture = starred(&stage, user).await;
+    let object = stage.config().data.dir.join("objects/images").join(PICTURE);
     std::fs::create_dir_all(object.parent().unwrap()).unwrap();
-    std::fs::write(object, jpeg).unwrap();
+    std::fs::write(object, picture).unwrap();
     let worker = Worker::start(&stage).await;
     let ask = |id: &str| json!({ "exportId": id, "userId": user, "format": "pdf", "locale": "de", "tz": "Asia/Tokyo" });
     let (answer, pdf) = exported(&stage, ask("e-1")).await;

@@ -5,9 +5,8 @@ use roadie_jobs::effects::catalogue::ExportState;
 use serde_json::{Value, json};
 
 use super::support::eventually;
-use super::support::history::{concerts, starred};
+use super::support::history::{PICTURE, concerts, starred};
 use super::support::operator::{Operator, ended};
-use super::support::photos::PHONE;
 use super::support::process::Process;
 use super::support::s3::{Held, S3Server};
 use super::support::stage::{Stage, user};
@@ -30,13 +29,8 @@ impl Scene {
         let stage = server.on(stage.with_short_leases().set("queues.exports.slots", 4));
         let user = user();
         concerts(&stage, user, 30).await;
-        let jpeg = PHONE.photo();
-        let variant = json!({ "format": "jpeg", "type": "image/jpeg", "width": 160, "height": 120,
-                              "bytes": jpeg.len(), "key": "v/1.jpg", "url": "/v/1.jpg" });
-        let manifest = json!({ "photoId": "p", "sourceRev": "r", "thumbHash": "", "bucket": "images",
-                               "variants": [variant], "srcset": {} });
-        starred(&stage, user, "1", &manifest).await;
-        server.put("images", "v/1.jpg", &jpeg);
+        let picture = starred(&stage, user).await;
+        server.put("images", PICTURE, &picture);
         Self { stage, server, user }
     }
 

@@ -1,8 +1,13 @@
 //! Concerts of a user, as matching would have written them.
 
+use serde_json::json;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection as _};
 
+use super::photos::PHONE;
 use super::stage::Stage;
+
+/// The key of what [`starred`] answers.
+pub(crate) const PICTURE: &str = "v/1.jpg";
 
 /// Names that make trouble somewhere: formulas, marks of direction, control characters, sequences that are one
 /// picture, scripts that run from right to left or are put together, and one that is long.
@@ -108,7 +113,7 @@ pub(crate) async fn concerts(stage: &Stage, user: i64, nights: u32) {
 async fn hostile(run: &mut impl AsyncFnMut(String), user: i64) {
     for (at, name) in HOSTILE.iter().enumerate() {
         let name = name.replace('\'', "''");
-        let songs = serde_json::json!([{ "name": null, "songs": [name] }]).to_string();
+        let songs = json!([{ "name": null, "songs": [name] }]).to_string();
         for sql in [
             format!(
                 "INSERT INTO venues (venue_id, name, city, created_at, updated_at) VALUES ('{user}h{at}', '{name}', '{name}', 1, 1)"
@@ -135,17 +140,24 @@ async fn hostile(run: &mut impl AsyncFnMut(String), user: i64) {
     }
 }
 
-/// Stars a photo of those that [`concerts`] has written, and gives it variants.
-pub(crate) async fn starred(stage: &Stage, user: i64, file: &str, manifest: &serde_json::Value) {
+/// Stars the first photo that [`concerts`] has written, as optimize-photo would leave it. Answers the JPEG that has to
+/// be in the bucket `images` under [`PICTURE`].
+pub(crate) async fn starred(stage: &Stage, user: i64) -> Vec<u8> {
+    let jpeg = PHONE.photo();
+    let variant = json!({ "format": "jpeg", "type": "image/jpeg", "width": 160, "height": 120,
+                          "bytes": jpeg.len(), "key": PICTURE, "url": "/v/1.jpg" });
+    let manifest = json!({ "photoId": "p", "sourceRev": "r", "thumbHash": "", "bucket": "images",
+                           "variants": [variant], "srcset": {} });
     let mut to = AnyConnection::connect(&stage.config().database_url()).await.unwrap();
     for sql in [
-        format!("UPDATE photos SET starred_at = 1 WHERE user_id = {user} AND file_id = '{file}'"),
+        format!("UPDATE photos SET starred_at = 1 WHERE user_id = {user} AND file_id = '1'"),
         format!(
             "INSERT INTO photo_variants (user_id, provider, file_id, source_rev, recipe, manifest, \
-             created_at) VALUES ({user}, 'folder', '{file}', 'r', '', '{manifest}', 1)"
+             created_at) VALUES ({user}, 'folder', '1', 'r', '', '{manifest}', 1)"
         ),
     ] {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut to).await.unwrap();
     }
     to.close().await.unwrap();
+    jpeg
 }
