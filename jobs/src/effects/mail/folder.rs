@@ -106,13 +106,12 @@ struct File {
 #[async_trait]
 impl Offer for File {
     async fn hand_over(self: Box<Self>) -> Result<String, Undelivered> {
-        let written = tokio::task::spawn_blocking(move || self.folder.write(&self.letter)).await;
+        let Self { folder, letter } = *self;
+        let written = folder.blocking(move |folder| folder.write(&letter)).await;
         // A file is there as a whole or not at all.
-        match written {
-            Ok(Ok(())) => Ok("written".to_owned()),
-            Ok(Err(error)) => Err(Undelivered::Unreachable(format!("{error}: {}", error.source))),
-            Err(error) => Err(Undelivered::Unreachable(error.to_string())),
-        }
+        let failed =
+            |error: FolderError| Undelivered::Unreachable(format!("{error}: {}", error.source));
+        written.map(|()| "written".to_owned()).map_err(failed)
     }
 }
 
