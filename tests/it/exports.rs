@@ -10,7 +10,7 @@ use super::support::process::run;
 use super::support::s3::S3Server;
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
-use super::support::{Missing, eventually};
+use super::support::{Missing, eventually, provided};
 
 const QUEUE: &str = "exports";
 const NIGHTS: u32 = 300;
@@ -146,11 +146,9 @@ async fn pythons_csv_reads_what_json_says() {
 
 /// Reads a PDF with one of poppler's programs.
 pub(crate) fn poppler(program: &str, arguments: &[&str]) -> Result<String, Missing> {
-    let missing = |why: String| Missing { what: "poppler", why };
-    let folder = std::env::var("ROADIE_TEST_POPPLER")
-        .map_err(|_| missing("ROADIE_TEST_POPPLER is not set".to_owned()))?;
+    let folder = provided("ROADIE_TEST_POPPLER", "poppler")?;
     let output = Command::new(Path::new(&folder).join(program)).args(arguments).output();
-    let output = output.map_err(|error| missing(error.to_string()))?;
+    let output = output.map_err(|error| Missing { what: "poppler", why: error.to_string() })?;
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && complaints.is_empty(), "{complaints}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -212,11 +210,7 @@ async fn poppler_finds_every_row_of_a_pdf() {
 #[tokio::test]
 async fn libreoffice_keeps_a_table_as_it_is() {
     let stage = serving(need!(Stage::new()));
-    let office = std::env::var("ROADIE_TEST_SOFFICE").map_err(|_| Missing {
-        what: "LibreOffice",
-        why: "ROADIE_TEST_SOFFICE is not set".to_owned(),
-    });
-    let office = need!(office);
+    let office = need!(provided("ROADIE_TEST_SOFFICE", "LibreOffice"));
     let user = user();
     concerts(&stage, user, 10).await;
     let worker = Worker::start(&stage).await;

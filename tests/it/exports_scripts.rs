@@ -3,17 +3,14 @@
 use serde_json::json;
 
 use super::exports::{exported, file, poppler, serving};
-use super::support::Missing;
 use super::support::history::{HOSTILE, concerts};
+use super::support::provided;
 use super::support::stage::{Stage, user};
 use super::support::worker::Worker;
 
 #[tokio::test]
 async fn names_of_all_scripts_are_set_in_fonts_that_have_them() {
-    let fonts = need!(std::env::var("ROADIE_TEST_FONTS").map_err(|_| Missing {
-        what: "fonts of all scripts",
-        why: "ROADIE_TEST_FONTS is not set".to_owned(),
-    }));
+    let fonts = need!(provided("ROADIE_TEST_FONTS", "fonts of all scripts"));
     let stage = serving(need!(Stage::new()).set("exports.fonts", fonts));
     let user = user();
     concerts(&stage, user, 1).await;

@@ -49,6 +49,12 @@ pub(crate) struct Missing {
     pub(crate) why: String,
 }
 
+/// The value of a variable that tells where `what` is.
+pub(crate) fn provided(variable: &str, what: &'static str) -> Result<String, Missing> {
+    std::env::var(variable)
+        .map_err(|_| Missing { what, why: format!("{variable} is not set; tests/run.sh sets it") })
+}
+
 /// Takes what a test needs, or ends the test with a word about why.
 macro_rules! need {
     ($needed:expr) => {

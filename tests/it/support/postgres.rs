@@ -5,7 +5,7 @@ use std::str::FromStr as _;
 use sqlx::any::{AnyConnectOptions, install_default_drivers};
 use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use super::Missing;
+use super::{Missing, provided};
 
 /// Makes two tests of one function that takes a stage.
 macro_rules! on_both_databases {
@@ -37,12 +37,7 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn create() -> Result<Self, Missing> {
-        let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
-            return Err(Missing {
-                what: "PostgreSQL",
-                why: "TEST_POSTGRES_URL is not set".to_owned(),
-            });
-        };
+        let server = provided("TEST_POSTGRES_URL", "PostgreSQL")?;
         let name = format!("roadie_it_{}", uuid::Uuid::new_v4().simple());
         let mut url = AnyConnectOptions::from_str(&server).unwrap().database_url;
         url.set_path(&name);

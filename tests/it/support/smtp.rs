@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::certificates::Certificates;
 use super::stage::Stage;
-use super::{Missing, eventually};
+use super::{Missing, eventually, provided};
 
 /// The queue of mails.
 pub(crate) const MAILS: &str = "notifications";
@@ -70,11 +70,9 @@ impl Read {
     }
 }
 
-fn python() -> Result<PathBuf, Missing> {
-    std::env::var_os("ROADIE_TEST_SMTP").map(PathBuf::from).ok_or_else(|| Missing {
-        what: "a mail server",
-        why: "ROADIE_TEST_SMTP names no Python with tests/smtp/requirements.txt".to_owned(),
-    })
+/// One with tests/smtp/requirements.txt.
+fn python() -> Result<String, Missing> {
+    provided("ROADIE_TEST_SMTP", "a mail server")
 }
 
 fn script(name: &str) -> PathBuf {

@@ -8,9 +8,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use aws_sdk_s3::Client;
 use serde_json::json;
 
-use super::Missing;
 use super::s3::{at, client_of};
 use super::stage::Stage;
+use super::{Missing, provided};
 
 /// A running store. It ends with this process, however that ends.
 pub(crate) struct VersionedStore {
@@ -30,10 +30,8 @@ pub(crate) struct Kept {
 
 impl VersionedStore {
     pub(crate) fn start(buckets: &[&str]) -> Result<Self, Missing> {
-        let python = std::env::var_os("ROADIE_TEST_S3").ok_or_else(|| Missing {
-            what: "an object store with versions",
-            why: "ROADIE_TEST_S3 names no Python with tests/s3/requirements.txt".to_owned(),
-        })?;
+        // A Python with tests/s3/requirements.txt.
+        let python = provided("ROADIE_TEST_S3", "an object store with versions")?;
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/s3/server.py");
         let mut command = Command::new(python);
         command.arg(script).args(buckets).stdin(Stdio::piped()).stdout(Stdio::piped());
