@@ -129,6 +129,8 @@ async fn what_has_changed_is_changed_and_what_has_vanished_ends() {
     let often = RepeatOptions { pattern: Some(NEVER.to_owned()), ..RepeatOptions::default() };
     queue.upsert_job_scheduler("web", often, Some("rehearse"), None, None).await.unwrap();
     let process = Process::serving(&first).await;
+    // An interval's first firing is due at once; until it ran, its next time still moves.
+    fired_at_least(&first, 1).await;
     let before = has(&first, 3).await;
     process.kill().await;
     let due = before["roadie.leap"].next.unwrap();
