@@ -119,6 +119,8 @@ impl Daemon {
             () = stop.soft.cancelled() => {}
             () = failed.cancelled() => stop.soft.cancel(),
         }
+        self.crew.stop_reserving();
+        tracing::info!("no new jobs");
         self.draining.cancel();
         upkeep.stop(&self.engine).await;
         let exit = tokio::select! {
@@ -133,7 +135,6 @@ impl Daemon {
     /// Grace first, then the rest is released.
     async fn drain(&self) -> Exit {
         let worker = &self.engine.config.worker;
-        self.crew.stop_reserving();
         let left = self.crew.drained_by(Instant::now() + worker.grace_period).await;
         if left == 0 {
             return Exit::Drained;

@@ -67,7 +67,7 @@ pub fn listen(stop: Stop) -> std::io::Result<impl Future<Output = ()>> {
     };
     Ok(async move {
         let name = signals.next().await;
-        tracing::info!(signal = name, "stopping: no new jobs; send it again to stop at once");
+        tracing::info!(signal = name, "stopping; send it again to stop at once");
         stop.soft.cancel();
         let name = signals.next().await;
         tracing::warn!(signal = name, "stopping at once");
@@ -97,8 +97,9 @@ impl Signals {
     }
 }
 
-/// Where /proc does not tell, it is not ignored.
-fn ignores_hangup() -> bool {
+/// Whether this process was started so that SIGHUP does not reach it, as by `nohup`; where /proc does not
+/// tell, it does reach it.
+pub fn ignores_hangup() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignored_in(&status))
 }
 

@@ -9,12 +9,12 @@ use bullmq::{JobOptions, JobState};
 use roadie_jobs::JobError;
 use serde_json::{Value, json};
 
-use super::support::eventually;
 use super::support::photos::write_many;
 use super::support::play::{PLAYS, call, part};
 use super::support::process::{Said, roadie, run, signal};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
+use super::support::{Missing, eventually};
 
 const REHEARSALS: &str = "rehearsals";
 
@@ -218,9 +218,19 @@ async fn a_demo_takes_folders_of_any_name() {
     assert_eq!(photos.read_dir().unwrap().count(), 5);
 }
 
+/// What is started from here ignores what this process ignores.
+fn terminal() -> Result<(), Missing> {
+    if !roadie::lifecycle::ignores_hangup() {
+        return Ok(());
+    }
+    let why = "the tests were started with SIGHUP ignored, as by nohup".to_owned();
+    Err(Missing { what: "the test of a closed terminal", why })
+}
+
 #[tokio::test]
 async fn a_closed_terminal_ends_a_demo_and_its_redis() {
     let stage = need!(Stage::new());
+    need!(terminal());
     let photos = stage.folder("gigs");
     write_many(&photos, 2);
     let temporary = tempfile::Builder::new().prefix("t").tempdir().unwrap();
