@@ -53,6 +53,11 @@ impl Queues {
         self.held_call(&REQUEUE, "put a job back", held, &[place(front)]).await
     }
 
+    /// Puts a job that never began back to where it was; false when somebody else holds it.
+    pub(super) async fn give_back(&self, held: &Held<'_>) -> Result<bool, QueueError> {
+        self.held_call(&REQUEUE, "give a job back", held, &[place(true), "unbegun"]).await
+    }
+
     /// Puts a job off; false when somebody else holds it.
     pub(super) async fn delay(&self, held: &Held<'_>, pause: Duration) -> Result<bool, QueueError> {
         self.held_call(&DELAY, "delay a job", held, &[&millis(pause).to_string()]).await

@@ -257,7 +257,7 @@ impl Reserved {
 
     /// Puts a job that was reserved and never started back to where it was.
     pub(super) async fn give_back(&self) {
-        if let Err(error) = self.queues.requeue(&self.held(), true).await {
+        if let Err(error) = self.queues.give_back(&self.held()).await {
             tracing::warn!(%error, job.id = self.id(), "job not released; its lease runs out");
         }
     }
