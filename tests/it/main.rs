@@ -35,6 +35,7 @@ mod delete_user_versions;
 mod evaluate;
 mod exports;
 mod exports_killed;
+mod exports_links;
 mod exports_scripts;
 mod fair;
 mod health;
