@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::daemon::catalogue_options;
 
 /// A mail is a file, which takes no time.
-const WITHIN: Duration = Duration::from_secs(5);
+const WITHIN: Duration = Duration::from_secs(20);
 
 /// What web tiers write when a user wants mails.
 pub(super) async fn subscribe(config: &Config, user: i64) -> anyhow::Result<()> {
