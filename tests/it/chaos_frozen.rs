@@ -14,7 +14,7 @@ use super::support::http;
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::within;
+use super::support::{eventually, within};
 
 const QUEUE: &str = "rehearsals";
 
@@ -22,7 +22,7 @@ const QUEUE: &str = "rehearsals";
 async fn a_frozen_worker_that_thaws_changes_nothing() {
     // While the first one is frozen its handlers' sleep runs out. The second one begins when the
     // lease has run out, so it still sleeps when the first one is back.
-    let (lease, sleep, frozen_for) = if full() { (15, 43, 45) } else { (6, 8, 9) };
+    let (lease, sleep, frozen_for) = if full() { (15, 43, 45) } else { (15, 17, 18) };
     let server = Arc::new(need!(RedisServer::start(&[])));
     let stage = Stage::on(server)
         .with_rehearsals(9)
@@ -57,7 +57,7 @@ async fn a_frozen_worker_that_thaws_changes_nothing() {
         })
         .await;
     };
-    began(1, 10).await;
+    began(1, 15).await;
     frozen.signal("STOP");
     let thaws = tokio::time::Instant::now() + Duration::from_secs(frozen_for);
     let other = Process::serving(&stage).await;
@@ -69,7 +69,7 @@ async fn a_frozen_worker_that_thaws_changes_nothing() {
 
     frozen.signal("CONT");
     let scraped = async |what: &str, sample: &str, enough: fn(f64) -> bool| {
-        within(Duration::from_secs(20), what, async || {
+        eventually(what, async || {
             let text = http::get(frozen.http(), "/metrics").await.1;
             match http::sample(&text, sample) {
                 Some(value) if enough(value) => Ok(()),

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::support::fleet::{self, Fleet, Killed, Recovery, figures, full, now_ms, percentile};
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::within;
+use super::support::{SOON, within};
 
 const QUEUE: &str = "rehearsals";
 const WORKERS: usize = 4;
@@ -26,6 +26,8 @@ async fn a_storm_of_kills_loses_no_job_and_blames_none() {
     let recovery = Recovery::of_this_run();
     let redis = Arc::new(need!(RedisServer::start(&[])));
     let stage = recovery.set(Stage::on(redis).with_rehearsals(SLOTS));
+    // Where the machine kills as fast as it works, chance has the same job in hand three times.
+    let stage = if full() { stage } else { stage.set("worker.max_crashes", 9) };
     let payloads = (0..jobs)
         .map(|_| json!({ "act": "return", "sleepMs": fastrand::u32(5..=50), "trace": true }));
     let ids = stage.add_many(QUEUE, "rehearse", payloads).await;
@@ -104,8 +106,9 @@ async fn an_orphan_of_an_idle_fleet_runs_again_as_soon() {
     let mut fleet = Fleet::serving(&stage, 1).await;
     let payload = json!({ "act": "return", "sleepMs": 3_600_000, "trace": true });
     let ids = stage.add_many(QUEUE, "rehearse", [payload]).await;
+    let limit = if full() { recovery.promised() } else { SOON };
     let ran = async |times: usize| {
-        within(recovery.promised(), &format!("run {times} begins"), async || {
+        within(limit, &format!("run {times} begins"), async || {
             let runs = fleet::runs(&stage, QUEUE, &ids).await;
             let runs = &runs[&ids[0]];
             runs.get(times - 1).cloned().ok_or(format!("{runs:?}"))

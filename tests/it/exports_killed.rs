@@ -26,7 +26,10 @@ impl Scene {
     async fn new(stage: Stage) -> Self {
         let server = S3Server::start(&stage).await;
         server.bucket(QUEUE);
-        let stage = server.on(stage.with_short_leases().set("queues.exports.slots", 4));
+        let stage = server.on(stage
+            .with_short_leases()
+            .set("worker.max_crashes", 9)
+            .set("queues.exports.slots", 4));
         let user = user();
         concerts(&stage, user, 30).await;
         let picture = starred(&stage, user).await;
@@ -110,7 +113,11 @@ async fn a_file_is_there_as_a_whole_or_not_at_all(stage: Stage) {
     // And while it puts the file.
     let worker = Process::serving(stage).await;
     scene.put("killed-pdf", 1).await;
-    assert_eq!(scene.states("killed").await, [ExportState::Making; 3]);
+    eventually("all are being made", async || match scene.states("killed").await {
+        states if states == [ExportState::Making; 3] => Ok(()),
+        states => Err(format!("{states:?}")),
+    })
+    .await;
     worker.kill().await;
     assert_eq!(scene.files("killed").await.len(), 0);
     assert_eq!(scene.scratch(), 0);

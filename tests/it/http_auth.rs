@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::support::http::Call;
+use super::support::http::{Call, ready};
 use super::support::process::run;
 use super::support::stage::Stage;
 use super::support::worker::Worker;
@@ -34,6 +34,7 @@ async fn one_of_the_tokens_opens_the_api() {
         let post = authorized(Call::post("rehearsals", &act())).with("Host", "roadie.example");
         assert_eq!(post.send(worker.http).await.status, 201);
     }
+    ready(worker.http).await;
     for path in ["/livez", "/readyz", "/metrics"] {
         let open = Call::get(path).with("Host", "roadie.example").send(worker.http).await;
         assert_eq!(open.status, 200, "{open:?}");

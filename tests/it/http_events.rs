@@ -6,19 +6,22 @@ use std::time::Duration;
 use roadie_jobs::context::Progress;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::support::eventually;
 use super::support::http::{Call, Sent};
 use super::support::play::{PLAYS, call, part};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
+use super::support::{eventually, next};
 
-/// A part that reports each number that it is given, and ends with `end`.
-fn told(numbers: tokio::sync::mpsc::UnboundedReceiver<u64>, fails: bool) -> String {
+/// A part that says when it begins, reports each number that it is given, and ends when there are no more.
+fn told(numbers: UnboundedReceiver<u64>, fails: bool) -> (String, UnboundedReceiver<()>) {
     let numbers = Arc::new(tokio::sync::Mutex::new(numbers));
-    part(move |cx, _| {
-        let numbers = Arc::clone(&numbers);
+    let (begins, begun) = unbounded_channel();
+    let part = part(move |cx, _| {
+        let (numbers, begins) = (Arc::clone(&numbers), begins.clone());
         async move {
+            begins.send(()).unwrap();
             let mut numbers = numbers.lock().await;
             while let Some(number) = numbers.recv().await {
                 cx.report(Progress { value: json!(number), mirror: None });
@@ -28,7 +31,8 @@ fn told(numbers: tokio::sync::mpsc::UnboundedReceiver<u64>, fails: bool) -> Stri
             }
             Ok(json!("encore"))
         }
-    })
+    });
+    (part, begun)
 }
 
 fn names(events: &[Sent]) -> Vec<&str> {
@@ -47,9 +51,11 @@ async fn a_job_is_followed_to_its_end() {
         (false, json!({ "state": "completed", "returnValue": "encore" })),
         (true, json!({ "state": "failed", "failedReason": "sold out" })),
     ] {
-        let (progress, numbers) = tokio::sync::mpsc::unbounded_channel();
-        let payload = call(&told(numbers, fails), Value::Null);
+        let (progress, numbers) = unbounded_channel();
+        let (part, mut begun) = told(numbers, fails);
+        let payload = call(&part, Value::Null);
         let id = stage.add(PLAYS, "play", payload.clone()).await;
+        next(&mut begun).await;
         let mut events = Call::events(PLAYS, &id).stream(worker.http).await;
         let (name, job) = events.next().await.unwrap();
         assert_eq!((name.as_str(), &job["payload"]), ("state", &payload));
@@ -59,15 +65,8 @@ async fn a_job_is_followed_to_its_end() {
         );
         assert!(events.last_id.is_some());
         progress.send(1).unwrap();
-        let told = loop {
-            match events.next().await.unwrap() {
-                (name, data) if name == "progress" => break data,
-                (name, data) => {
-                    assert_eq!((name.as_str(), &data["state"]), ("state", &json!("active")));
-                }
-            }
-        };
-        assert_eq!(told, json!({ "progress": 1 }));
+        let told = events.next().await.unwrap();
+        assert_eq!(told, ("progress".to_owned(), json!({ "progress": 1 })));
         progress.send(2).unwrap();
         drop(progress);
         let rest = events.rest().await;
@@ -87,8 +86,9 @@ async fn a_job_is_followed_to_its_end() {
 async fn who_comes_back_is_told_what_was_missed() {
     let stage = need!(Stage::new()).with_plays(1);
     let worker = Worker::start(&stage).await;
-    let (progress, numbers) = tokio::sync::mpsc::unbounded_channel();
-    let payload = json!({ "kind": "play", "payload": call(&told(numbers, false), Value::Null), "removeOnComplete": true });
+    let (progress, numbers) = unbounded_channel();
+    let (part_told, _begun) = told(numbers, false);
+    let payload = json!({ "kind": "play", "payload": call(&part_told, Value::Null), "removeOnComplete": true });
     let id = Call::post(PLAYS, &payload).send(worker.http).await.id();
     let follow = Call::events(PLAYS, &id);
     let mut events = follow.stream(worker.http).await;

@@ -131,9 +131,12 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocked_handlers_cost_nobody_a_lease() {
-    const LEASE: Duration = Duration::from_secs(1);
-    let stage =
-        need!(Stage::new()).with_plays(3).with_short_leases().set("worker.handler_threads", 3);
+    const LEASE: Duration = Duration::from_secs(6);
+    let stage = need!(Stage::new())
+        .with_plays(3)
+        .set("worker.lease", "6s")
+        .set("worker.recovery_scan", "300ms")
+        .set("worker.handler_threads", 3);
     let worker = Worker::start(&stage).await;
     let over = Curtain::default();
     let end = Arc::clone(&over.0);
@@ -163,9 +166,9 @@ async fn blocked_handlers_cost_nobody_a_lease() {
         ids.push(stage.add(PLAYS, "play", call(part, 0)).await);
         next(&mut starts).await;
     }
-    // Three leases long, no lock is ever gone.
+    // Two leases long, no lock is ever gone.
     let mut redis = stage.queues().await.redis();
-    let until = Instant::now() + 3 * LEASE;
+    let until = Instant::now() + 2 * LEASE;
     while Instant::now() < until {
         for id in &ids {
             let left: i64 = redis::cmd("PTTL")

@@ -12,7 +12,7 @@ use super::support::{SOON, eventually, http};
 async fn each_reply_ends_as_documented_and_the_others_go_on() {
     let stage = need!(Stage::new());
     let server = need!(MailServer::start(&stage, Speaks::Tls));
-    let stage = server.serve(stage).set("mail.answer_timeout", "1s").set("mail.give_up", "1s");
+    let stage = server.serve(stage).set("mail.answer_timeout", "5s").set("mail.give_up", "1s");
     let worker = Worker::start(&stage).await;
     let table = [
         ("r-550-5.1.1", "suppressed", "suppressed 550 5.1.1"),

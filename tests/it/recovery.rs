@@ -22,7 +22,7 @@ const SCANS: &str = "photo-processing";
 
 #[tokio::test]
 async fn a_scan_whose_worker_was_killed_goes_on_in_another() {
-    const PHOTOS: usize = 2_000;
+    const PHOTOS: usize = 3_000;
     const BATCH: u64 = 20;
     let stage = need!(Stage::new()).with_short_leases();
     let folder = stage.folder("photos");
@@ -233,7 +233,7 @@ async fn a_process_whose_threads_are_all_held_ends_itself() {
 async fn a_frozen_worker_that_thaws_finds_its_job_taken() {
     let stage = need!(Stage::new()).with_rehearsals(1).with_short_leases();
     let frozen = Process::serving(&stage).await;
-    let steps = json!({ "act": "steps", "steps": 30, "stepMs": 50 });
+    let steps = json!({ "act": "steps", "steps": 200, "stepMs": 50 });
     let id = stage.add("rehearsals", "rehearse", steps).await;
     let begun = |checkpoint: &Value| checkpoint.as_u64() >= Some(3);
     stage.checkpoint("rehearsals", &id, begun).await;

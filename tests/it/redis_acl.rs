@@ -54,8 +54,7 @@ async fn works(stage: &Stage) {
         assert!(said.out.contains(if command.len() == 1 { QUEUE } else { &dead }), "{said:?}");
     }
     day_at_work(stage, QUEUE).await;
-    let (status, body) = super::support::http::get(process.http(), "/readyz").await;
-    assert_eq!(status, 200, "{body}");
+    super::support::http::ready(process.http()).await;
     let (status, _) = super::support::http::get(process.http(), "/metrics").await;
     assert_eq!(status, 200);
     assert!(process.runs(), "{}", process.log());

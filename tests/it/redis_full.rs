@@ -6,16 +6,15 @@ use std::time::Duration;
 use roadie::queue::NewJob;
 use serde_json::json;
 
-use super::support::http::get;
+use super::support::eventually;
+use super::support::http::{get, ready};
 use super::support::process::{Process, run};
 use super::support::redis::{RedisServer, complete};
 use super::support::stage::Stage;
-use super::support::{eventually, within};
 
 const QUEUE: &str = "rehearsals";
 /// A queue that nobody serves.
 const PILE: &str = "pile";
-const SEEN_WITHIN: Duration = Duration::from_secs(10);
 const IN_HAND: usize = 4;
 /// They run for two seconds, and each step keeps a checkpoint.
 const STEPS: u64 = 20;
@@ -51,7 +50,7 @@ impl Scene {
     /// While Redis refuses writes: readiness and producers say so, with these words.
     async fn refused(&self, why: &str) {
         let http = self.process.http();
-        within(SEEN_WITHIN, "not ready, with the reason", async || {
+        eventually("not ready, with the reason", async || {
             let (status, body) = get(http, "/readyz").await;
             let said = body.contains("Redis refuses writes") && body.contains(why);
             if status == 503 && said { Ok(()) } else { Err(body) }
@@ -71,11 +70,7 @@ impl Scene {
     /// Once it takes them again: ready, and what was in hand is done as if nothing had happened.
     async fn goes_on(mut self) {
         let http = self.process.http();
-        eventually("ready again", async || match get(http, "/readyz").await {
-            (200, _) => Ok(()),
-            (_, body) => Err(body),
-        })
-        .await;
+        ready(http).await;
         for id in &self.jobs {
             let job = self.stage.completed(QUEUE, id).await;
             assert_eq!((job.attempts_made(), job.failed_reason()), (1, ""), "{job:?}");

@@ -10,6 +10,7 @@ use roadie_jobs::effects::Clock;
 use serde_json::{Value, json};
 
 use super::support::eventually;
+use super::support::fleet::full;
 use super::support::photos;
 use super::support::process::Process;
 use super::support::redis::RedisServer;
@@ -53,8 +54,9 @@ async fn a_scan_survives_the_death_of_redis() {
 
 #[tokio::test]
 #[expect(clippy::print_stderr, reason = "the pauses are what readers ask for")]
-async fn work_goes_on_within_two_seconds_of_its_first_answer() {
+async fn work_goes_on_with_its_first_answers() {
     const JOBS: usize = 3_000;
+    // What is promised of a free machine, which `CHAOS=full` needs.
     const RESUMES_WITHIN: i64 = 2_000;
     let redis = Arc::new(need!(RedisServer::start(&["--appendonly", "yes"])));
     let stage = Stage::on(Arc::clone(&redis)).with_rehearsals(8);
@@ -97,7 +99,9 @@ async fn work_goes_on_within_two_seconds_of_its_first_answer() {
             "outage {outage}: first job done after {} ms, added after {added} ms",
             first - back
         );
-        assert!(first - back <= RESUMES_WITHIN && added <= RESUMES_WITHIN);
+        if full() {
+            assert!(first - back <= RESUMES_WITHIN && added <= RESUMES_WITHIN);
+        }
     }
     assert!(process.runs(), "{}", process.log());
     process.kill().await;

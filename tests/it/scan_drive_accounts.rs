@@ -42,7 +42,8 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
             library.truth
         }));
     }
-    drive.set_latency(std::time::Duration::from_millis(10));
+    // Two at a time: there are seconds between the second page and the last one.
+    drive.set_latency(std::time::Duration::from_millis(150));
     let worker = Worker::start(&stage).await;
     let payload = |user: i64| json!({ "userId": user, "batchSize": 10 });
     let id = stage.add(SCANS, "scan-drive", payload(one)).await;
@@ -54,6 +55,7 @@ async fn a_scan_of_a_revoked_account_ends_once_and_goes_on_when_it_is_connected_
     });
     halfway.await;
     drive.world(|world| world.revoke(one));
+    drive.set_latency(std::time::Duration::from_millis(10));
     let theirs = stage.add(SCANS, "scan-drive", payload(other)).await;
     let failed = stage.failed(SCANS, &id).await;
     assert!(failed.failed_reason().contains("has to be connected again"), "{failed:?}");

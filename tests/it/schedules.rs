@@ -89,8 +89,10 @@ async fn each_time_fires_once_however_many_processes_start_and_die() {
         fired_at_least(&stage, so_far + 5).await;
     }
     let fired = fired(&stage).await;
+    // One that begins too late takes the place of those that were due meanwhile.
     for pair in fired.windows(2) {
-        assert_eq!(pair[1].0 - pair[0].0, 200, "{fired:?}");
+        let step = pair[1].0 - pair[0].0;
+        assert!(step > 0 && step.is_multiple_of(200), "{fired:?}");
     }
     // What a killed process had in hand ran again, and nothing else.
     assert!(fired.iter().filter(|(_, runs)| *runs > 1).count() <= 3, "{fired:?}");
@@ -176,6 +178,7 @@ async fn downtime_is_made_up_for_by_one_firing() {
     process.signal("TERM");
     process.exit(super::support::SOON).await;
     let before = fired(&stage).await;
+    let planned = has(&stage, 1).await["roadie.tick"].next.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(fired(&stage).await, before);
     let process = Process::serving(&stage).await;
@@ -183,12 +186,12 @@ async fn downtime_is_made_up_for_by_one_firing() {
     process.kill().await;
     let new: Vec<u64> = after[before.len()..].iter().map(|(due, _)| *due).collect();
     // The one that was planned, late; then the rhythm from now on.
-    assert_eq!(new[0], before.last().unwrap().0 + 300, "{before:?} {new:?}");
+    assert_eq!(new[0], planned, "{before:?} {new:?}");
     assert!(
         new[1] - new[0] >= 1_500 && (new[1] - new[0]).is_multiple_of(300),
         "{before:?} {new:?}"
     );
-    assert_eq!(new[2] - new[1], 300);
+    assert!(new[2] > new[1] && (new[2] - new[1]).is_multiple_of(300), "{new:?}");
     assert!(after.iter().all(|(_, runs)| *runs == 1), "{after:?}");
 }
 

@@ -73,7 +73,7 @@ async fn every_process_is_shown_until_it_is_gone() {
     // One that has stopped is gone at once, one that was killed when it has been silent for a while.
     fleet[1 - index].signal("TERM");
     assert_eq!(fleet[1 - index].exit(super::support::SOON).await, 0);
-    assert_eq!(workers(&stage).await.len(), 1);
+    until(&stage, "one is left", |workers| workers.len() == 1).await;
     let [a, b] = fleet;
     (if index == 0 { a } else { b }).kill().await;
     until(&stage, "nobody is left", <[Value]>::is_empty).await;

@@ -8,7 +8,7 @@ async function zoo(bench) {
   const { queue, events } = await bench.set({ slots: 1 });
   const [done, dead] = await queue.addBulk([returns('done'), { name: 'rehearse', data: { act: 'discard' }, opts: ONCE }]);
   await events.ended([done, dead]);
-  const { name, data, opts } = holds(1_500);
+  const { name, data, opts } = holds(4_000);
   const running = await queue.add(name, data, opts);
   await events.until('it runs', () => events.of('active', running.id).length > 0);
   const [waiting, prioritized, delayed] = await queue.addBulk([
@@ -87,15 +87,15 @@ export const features = {
 
   'the states that a job goes through': async (bench) => {
     const { queue, events } = await bench.set();
-    const opts = { attempts: 2, backoff: 1_000, delay: 300 };
-    const job = await queue.add('rehearse', { act: 'steps', steps: 2, stepMs: 300, failures: 1 }, opts);
+    const opts = { attempts: 2, backoff: 3_000, delay: 2_000 };
+    const job = await queue.add('rehearse', { act: 'steps', steps: 2, stepMs: 700, failures: 1 }, opts);
     assert.equal(await job.getState(), 'delayed');
     await events.until('it failed once', () => events.of('delayed', job.id).length === 2);
     assert.equal(await job.getState(), 'delayed');
     const resting = await queue.getJob(job.id);
     assert.equal(resting.attemptsMade, 1);
     assert.equal(resting.failedReason, 'attempt 1 fails as asked');
-    assert.ok(resting.delay > 900 && resting.delay <= 1_001, `rests ${resting.delay} ms`);
+    assert.ok(resting.delay > 2_900 && resting.delay <= 3_001, `rests ${resting.delay} ms`);
     await events.until('it runs again', () => events.of('active', job.id).length === 2);
     assert.equal(await job.getState(), 'active');
     assert.equal((await queue.getJob(job.id)).attemptsStarted, 2);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::redis::{self, RedisServer, free_port};
+use super::redis::{self, RedisServer, free_port_in};
 use super::{Missing, within};
 
 const SLOTS: u16 = 16_384;
 const MASTERS: u16 = 3;
-/// From when a node that does not answer counts as down.
-const DOWN_AFTER_MS: &str = "1500";
+/// From when a node that does not answer counts as down, where none is killed.
+pub(crate) const PATIENT: Duration = Duration::from_secs(15);
 const FORMS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A port with which that of the nodes' own talk is free, too.
@@ -18,7 +18,7 @@ fn port() -> u16 {
         std::net::TcpListener::bind(("127.0.0.1", other)).ok()
     };
     loop {
-        let port = free_port();
+        let port = free_port_in(12_000..14_000);
         if both(&port).is_some() {
             return port;
         }
@@ -35,14 +35,15 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Starts one for keys that begin with this prefix, whose hash tag says where they lie.
-    pub(crate) async fn start(prefix: &str) -> Result<Self, Missing> {
+    pub(crate) async fn start(prefix: &str, down_after: Duration) -> Result<Self, Missing> {
         redis::complete()?;
+        let down_after = down_after.as_millis().to_string();
         let mut nodes = Vec::new();
         for _ in 0..=MASTERS {
             let port = port();
             let port_text = port.to_string();
             let mut options = vec!["--port", &port_text, "--cluster-enabled", "yes"];
-            options.extend(["--cluster-node-timeout", DOWN_AFTER_MS]);
+            options.extend(["--cluster-node-timeout", &down_after]);
             nodes.push((port, RedisServer::start(&options)?));
         }
         let meet = format!("CLUSTER MEET 127.0.0.1 {}", nodes[0].0);

@@ -7,10 +7,10 @@ use std::time::Duration;
 use redis::AsyncCommands as _;
 use serde::Deserialize;
 
-use super::http::get;
+use super::SOON;
+use super::http::ready;
 use super::process::Process;
 use super::stage::Stage;
-use super::{SOON, eventually};
 
 /// Worker processes of one stage.
 #[derive(Debug)]
@@ -69,12 +69,7 @@ impl<'a> Fleet<'a> {
             worker.signal("TERM");
             codes.push(worker.exit(SOON).await);
             *worker = Process::serving(self.stage).await;
-            let address = worker.http();
-            eventually("the new process is ready", async || match get(address, "/readyz").await {
-                (200, _) => Ok(()),
-                other => Err(format!("{other:?}")),
-            })
-            .await;
+            ready(worker.http()).await;
         }
         codes
     }

@@ -6,10 +6,21 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
 
+use super::eventually;
+
 /// Status and body.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let answer = Call::get(path).send(address).await;
     (answer.status, answer.body)
+}
+
+/// Waits until a process says that it is ready: a busy machine may answer one of its probes late.
+pub(crate) async fn ready(address: SocketAddr) {
+    eventually("the process is ready", async || match get(address, "/readyz").await {
+        (200, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
 }
 
 /// A request.

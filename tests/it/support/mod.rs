@@ -75,7 +75,7 @@ pub(crate) fn skip(missing: &Missing) {
 }
 
 /// How long anything may take that happens by itself.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_mins(1);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks until the answer is `Ok`; fails with what it saw last.

@@ -157,15 +157,19 @@ impl Neighbours {
         jobs
     }
 
-    /// Mails that follow from scans are sent, so that what is counted stands still.
+    /// What follows from scans has ended, mails and the search for duplicates, so that what is counted stands still.
     pub(crate) async fn rests(&self) {
-        let queue = self.stage.queues().await.queue(MAILS).await.unwrap();
-        eventually("no mail is on its way", async || {
-            let counts =
-                queue.get_job_counts_by_types(&["waiting", "active", "prioritized"]).await.unwrap();
-            if counts.values().all(|jobs| *jobs == 0) { Ok(()) } else { Err(format!("{counts:?}")) }
-        })
-        .await;
+        let queues = self.stage.queues().await;
+        for queue in [SCANS, MAILS] {
+            let queue = queues.queue(queue).await.unwrap();
+            eventually("nothing is under way", async || {
+                let under_way = ["waiting", "active", "prioritized"];
+                let counts = queue.get_job_counts_by_types(&under_way).await.unwrap();
+                let none = counts.values().all(|jobs| *jobs == 0);
+                if none { Ok(()) } else { Err(format!("{counts:?}")) }
+            })
+            .await;
+        }
     }
 
     /// The user's mails in the folder.

@@ -1,8 +1,11 @@
 //! Private Redis servers on Unix sockets, which end with this process however it ends.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,9 +68,22 @@ fn program() -> Result<PathBuf, Missing> {
         })
 }
 
-/// A TCP port that nobody listens on.
+/// A TCP port that nobody listens on, and that no connection of another test is given.
 pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    free_port_in(24_000..32_000)
+}
+
+/// Hands out each port of a stretch once. Those from 32,768 on Linux gives to whoever asks for none.
+pub(crate) fn free_port_in(stretch: Range<u16>) -> u16 {
+    // Others may run these tests at the same time.
+    static NEXT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(..)));
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = stretch.start + next % (stretch.end - stretch.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Whether the server is more than one for development, which speaks no TLS and knows no sentinels.

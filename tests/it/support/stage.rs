@@ -99,7 +99,7 @@ impl Stage {
 
     /// Leases that run out while a test can wait for it.
     pub(crate) fn with_short_leases(self) -> Self {
-        self.set("worker.lease", "1s").set("worker.recovery_scan", "300ms")
+        self.set("worker.lease", "3s").set("worker.recovery_scan", "300ms")
     }
 
     pub(crate) fn config(&self) -> Config {

@@ -33,7 +33,7 @@ async fn a_broken_constraint_is_permanent(database: Database) {
 async fn a_full_pool_is_transient(database: Database) {
     database.catalogue().await;
     let mut options = database.options();
-    (options.pool_size, options.acquire_timeout) = (1, Duration::from_millis(300));
+    (options.pool_size, options.acquire_timeout) = (1, Duration::from_secs(3));
     let catalogue = Catalogue::connect(options).await.unwrap();
     let held = catalogue.primary.acquire().await.unwrap();
     let error = catalogue.ping().await.unwrap_err();
@@ -62,7 +62,7 @@ async fn a_held_lock_is_not_waited_for_without_end(database: Database) {
     let error = tokio::time::timeout(Duration::from_secs(20), blocked).await.unwrap().unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     holder.rollback().await.unwrap();
-    record(&hasty, &[photo(1)]).await;
+    record(&catalogue, &[photo(1)]).await;
 }
 
 #[tokio::test]
