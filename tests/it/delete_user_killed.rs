@@ -181,9 +181,9 @@ async fn an_erasure_is_finished_whoever_is_killed(stage: Stage) {
     // Google answers this question only after its asker is dead.
     scene.drive.break_next("revoke", DriveFault::Slow(PATIENCE));
     let erasing = scene.erase("r", one).await;
-    within(PATIENCE, "the token is revoked", async || match scene.drive.calls().get("revoke") {
-        Some(_) => Ok(()),
-        None => Err("not yet".to_owned()),
+    within(PATIENCE, "the token is revoked", async || {
+        let revoked = scene.drive.world(|world| world.is_revoked(one));
+        if revoked { Ok(()) } else { Err("not yet".to_owned()) }
     })
     .await;
 

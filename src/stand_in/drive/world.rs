@@ -124,6 +124,11 @@ impl DriveWorld {
         token
     }
 
+    /// Whether the consent was taken back, by whomever.
+    pub fn is_revoked(&self, user: i64) -> bool {
+        self.accounts.get(&user).is_some_and(|account| account.revoked)
+    }
+
     /// Takes the consent back: the refresh token and all access tokens are void.
     pub fn revoke(&mut self, user: i64) {
         if let Some(account) = self.accounts.get_mut(&user) {
