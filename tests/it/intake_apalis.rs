@@ -15,7 +15,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::support::apalis::{Producer, vanishing};
-use super::support::cluster::{Cluster, PATIENT};
+use super::support::cluster::{Cluster, PATIENT, node_port};
 use super::support::process::{Process, run};
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
@@ -296,7 +296,8 @@ async fn tasks_become_jobs_in_a_cluster_whose_keys_lie_together() {
 /// One that is not told that it talks to a Cluster is told by the Cluster.
 #[tokio::test]
 async fn an_intake_whose_keys_lie_apart_is_refused() {
-    let redis = need!(RedisServer::start(&["--cluster-enabled", "yes"]));
+    let port = node_port().to_string();
+    let redis = need!(RedisServer::start(&["--port", &port, "--cluster-enabled", "yes"]));
     redis.ask::<()>("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
     eventually("a cluster of one is up", async || {
         let info: String = redis.ask("CLUSTER INFO").unwrap();

@@ -12,7 +12,7 @@ pub(crate) const PATIENT: Duration = Duration::from_secs(15);
 const FORMS_WITHIN: Duration = Duration::from_secs(30);
 
 /// A port with which that of the nodes' own talk is free, too.
-fn port() -> u16 {
+pub(crate) fn node_port() -> u16 {
     let both = |port: &u16| {
         let other = port.checked_add(10_000)?;
         std::net::TcpListener::bind(("127.0.0.1", other)).ok()
@@ -40,7 +40,7 @@ impl Cluster {
         let down_after = down_after.as_millis().to_string();
         let mut nodes = Vec::new();
         for _ in 0..=MASTERS {
-            let port = port();
+            let port = node_port();
             let port_text = port.to_string();
             let mut options = vec!["--port", &port_text, "--cluster-enabled", "yes"];
             options.extend(["--cluster-node-timeout", &down_after]);
