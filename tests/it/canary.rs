@@ -7,7 +7,7 @@ use bullmq::JobState;
 use serde_json::{Value, json};
 
 use super::support::eventually;
-use super::support::http::{get, sample};
+use super::support::http::{get, ready, sample};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
@@ -20,14 +20,13 @@ fn quick(stage: Stage, slots: usize) -> Stage {
     stage.with_rehearsals(slots).set("canary.every", "200ms").set("canary.within", "6s")
 }
 
-/// What probes are told of the queue: whether all is well with it, and more.
-async fn seen(process: &Process) -> (bool, Value) {
-    let (_, body) = get(process.http(), "/readyz").await;
+/// The state of the process, as probes see it, and what is said of the queue.
+async fn seen(process: &Process) -> (u16, Value) {
+    let (status, body) = get(process.http(), "/readyz").await;
     let answer: Value = serde_json::from_str(&body).unwrap();
     let name = format!("queue {QUEUE}");
     let checks = answer["checks"].as_array().unwrap();
-    let check = checks.iter().find(|check| check["name"] == name).unwrap();
-    (check["ok"] == true, check.clone())
+    (status, checks.iter().find(|check| check["name"] == name).unwrap().clone())
 }
 
 async fn moving(process: &Process) -> Option<f64> {
@@ -39,8 +38,9 @@ async fn moving(process: &Process) -> Option<f64> {
 async fn stays_ready(process: &Process, note: &Value) {
     let end = tokio::time::Instant::now() + WITHIN * 3 / 2;
     while tokio::time::Instant::now() < end {
-        let (ok, check) = seen(process).await;
-        assert!(ok, "{check}");
+        // A busy machine may answer late for another reason.
+        let (_, check) = seen(process).await;
+        assert_eq!(check["ok"], true, "{check}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (_, check) = seen(process).await;
@@ -93,11 +93,11 @@ async fn a_process_that_is_connected_but_takes_no_jobs_is_not_ready() {
     let url = format!("{}?user=crew&pass=stage", redis.url());
     let stage = quick(Stage::on(redis), 2).set("redis.url", url);
     let process = Process::serving(&stage).await;
-    assert!(seen(&process).await.0);
+    ready(process.http()).await;
     // Commands go on, the scripts that reserve and end jobs do not.
     acl(&["-evalsha", "-eval"]).await;
     let check = eventually("not ready", async || match seen(&process).await {
-        (false, check) => Ok(check),
+        (503, check) if check["ok"] == false => Ok(check),
         other => Err(format!("{other:?}")),
     })
     .await;
@@ -108,11 +108,7 @@ async fn a_process_that_is_connected_but_takes_no_jobs_is_not_ready() {
     );
     assert_eq!(moving(&process).await, Some(0.0));
     acl(&["+evalsha", "+eval"]).await;
-    eventually("ready again", async || match seen(&process).await {
-        (true, _) => Ok(()),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    ready(process.http()).await;
     assert_eq!(moving(&process).await, Some(1.0));
     process.kill().await;
 }
@@ -126,7 +122,7 @@ async fn a_queue_that_may_not_give_jobs_is_no_fault() {
     stays_ready(&process, &json!("paused")).await;
     queue.resume().await.unwrap();
     eventually("it moves again", async || match seen(&process).await {
-        (true, check) if check["note"].is_null() => Ok(()),
+        (200, check) if check["note"].is_null() => Ok(()),
         other => Err(format!("{other:?}")),
     })
     .await;

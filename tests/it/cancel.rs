@@ -13,13 +13,13 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::support::fleet::{figures, full};
+use super::support::next;
 use super::support::operator::{Operator, ended};
 use super::support::play::{PLAYS, call, part};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
 use super::support::worker::Worker;
-use super::support::{SOON, next, within};
 
 const QUEUE: &str = "rehearsals";
 
@@ -61,11 +61,7 @@ async fn jobs_in_hand_elsewhere_end_soon() {
     if full() {
         assert!(most <= 1_000, "p99 {most} ms: {took:?}");
     }
-    within(SOON, "all wishes are forgotten", async || match operator.wishes(&stage).await {
-        wishes if wishes.is_empty() => Ok(()),
-        wishes => Err(format!("{wishes:?}")),
-    })
-    .await;
+    operator.has_no_wishes(&stage).await;
     for process in fleet {
         process.kill().await;
     }
@@ -159,11 +155,7 @@ async fn an_id_that_is_added_anew_is_another_job() {
     let steps = json!({ "act": "steps", "steps": 20, "stepMs": 100 });
     stage.add_with(QUEUE, "rehearse", steps, later).await;
     stage.completed(QUEUE, "later").await;
-    within(SOON, "what was left over is forgotten", async || match operator.wishes(&stage).await {
-        wishes if wishes.is_empty() => Ok(()),
-        wishes => Err(format!("{wishes:?}")),
-    })
-    .await;
+    operator.has_no_wishes(&stage).await;
     process.kill().await;
 }
 

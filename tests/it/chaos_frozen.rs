@@ -14,7 +14,7 @@ use super::support::http;
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::{eventually, within};
+use super::support::within;
 
 const QUEUE: &str = "rehearsals";
 
@@ -68,23 +68,14 @@ async fn a_frozen_worker_that_thaws_changes_nothing() {
     assert!(changed.is_empty(), "too slow a machine: the second worker is done: {changed:#?}");
 
     frozen.signal("CONT");
-    let scraped = async |what: &str, sample: &str, enough: fn(f64) -> bool| {
-        eventually(what, async || {
-            let text = http::get(frozen.http(), "/metrics").await.1;
-            match http::sample(&text, sample) {
-                Some(value) if enough(value) => Ok(()),
-                other => Err(format!("{other:?}; {}", frozen.log())),
-            }
-        })
-        .await;
-    };
+    // Every handler is cancelled.
     let active = "roadie_jobs_active{queue=\"rehearsals\"}";
-    scraped("every handler is cancelled", active, |value| value < 0.5).await;
+    http::counted(frozen.http(), active, |jobs| jobs == Some(0.0)).await;
     let changed = changes(&before, &everything(&stage, &ids).await);
     assert!(changed.is_empty(), "the frozen worker changed something: {changed:#?}");
-    // Of each of the nine; progress that was refused is counted, too.
+    // The result of each of the nine; progress that was refused is counted, too.
     let rejected = "roadie_stale_results_rejected_total{queue=\"rehearsals\"}";
-    scraped("every result is counted as stale", rejected, |value| value > 8.5).await;
+    http::counted(frozen.http(), rejected, |results| results >= Some(9.0)).await;
 
     // And the second one goes on: its own result is the one that counts.
     let value = stage.returned(QUEUE, &ids[0]).await;

@@ -9,10 +9,12 @@ use roadie_jobs::effects::catalogue::DeadLetterFilter;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::support::fleet::{self, Fleet, Killed, Recovery, figures, full, now_ms, percentile};
+use super::support::fleet::{
+    self, Fleet, Killed, Recovery, Storm, figures, full, now_ms, percentile,
+};
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::{SOON, within};
+use super::support::within;
 
 const QUEUE: &str = "rehearsals";
 const WORKERS: usize = 4;
@@ -34,9 +36,9 @@ async fn a_storm_of_kills_loses_no_job_and_blames_none() {
     let mut fleet = Fleet::serving(&stage, WORKERS).await;
 
     let started = Instant::now();
-    let (mut storm, queues) = (Vec::new(), stage.queues().await);
+    let (mut kills, queues) = (Vec::new(), stage.queues().await);
     let limit = Duration::from_millis(jobs * 30) + 2 * recovery.promised();
-    let (mut next, mut then) = (started + kill_every, 0);
+    let mut storm = Storm::new(kill_every, jobs / 50);
     loop {
         let depth = queues.depth(QUEUE, now_ms()).await.unwrap();
         let ended = depth.of("completed") + depth.of("failed");
@@ -44,12 +46,9 @@ async fn a_storm_of_kills_loses_no_job_and_blames_none() {
             break;
         }
         assert!(started.elapsed() < limit, "not done within {limit:?}: {depth:?}");
-        // Where processes take longer to begin than the others live, nothing would ever be done.
-        if Instant::now() >= next && (full() || ended >= then) {
-            let killed = fleet.kill_any().await;
+        if let Some(killed) = fleet.strike(&mut storm, ended).await {
             let held = fleet::held_by(&stage, QUEUE, killed.pid).await;
-            storm.push((killed, held));
-            (next, then) = (Instant::now() + kill_every, ended + jobs / 50);
+            kills.push((killed, held));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -64,10 +63,10 @@ async fn a_storm_of_kills_loses_no_job_and_blames_none() {
     let never = runs.values().filter(|runs| runs.is_empty()).count();
     assert_eq!(never, 0, "jobs that completed and never ran");
     let again: usize = runs.values().map(|runs| runs.len() - 1).sum();
-    assert!(again <= storm.len() * SLOTS, "{again} second runs after {} kills", storm.len());
+    assert!(again <= kills.len() * SLOTS, "{again} second runs after {} kills", kills.len());
 
     let mut waits = Vec::new();
-    for (Killed { pid, at }, held) in &storm {
+    for (Killed { pid, at }, held) in &kills {
         for id in held {
             // One that was reserved and had not begun has no run of the process that was killed.
             match runs[id].iter().find(|run| run.at >= *at && run.process != *pid) {
@@ -77,12 +76,12 @@ async fn a_storm_of_kills_loses_no_job_and_blames_none() {
             }
         }
     }
-    assert!(storm.len() > 1 && !waits.is_empty(), "no storm: {storm:?}");
+    assert!(kills.len() > 1 && !waits.is_empty(), "no storm: {kills:?}");
     let p99 = percentile(&mut waits, 0.99);
     figures(&format!(
         "kill storm: {jobs} jobs in {took:.1?}, {} kills, {} orphans, {again} second runs, 0 lost, 0 dead; \
          an orphan ran again after {} ms (median), {p99} ms (p99), {} ms (longest)",
-        storm.len(),
+        kills.len(),
         waits.len(),
         percentile(&mut waits, 0.5),
         percentile(&mut waits, 1.0),
@@ -106,7 +105,7 @@ async fn an_orphan_of_an_idle_fleet_runs_again_as_soon() {
     let mut fleet = Fleet::serving(&stage, 1).await;
     let payload = json!({ "act": "return", "sleepMs": 3_600_000, "trace": true });
     let ids = stage.add_many(QUEUE, "rehearse", [payload]).await;
-    let limit = if full() { recovery.promised() } else { SOON };
+    let limit = fleet::promised(recovery.promised());
     let ran = async |times: usize| {
         within(limit, &format!("run {times} begins"), async || {
             let runs = fleet::runs(&stage, QUEUE, &ids).await;

@@ -11,7 +11,7 @@ use roadie_jobs::effects::catalogue::MailState;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::support::fleet::{Fleet, Recovery, figures, full, now_ms};
+use super::support::fleet::{Fleet, Recovery, Storm, figures, full, now_ms};
 use super::support::redis::RedisServer;
 use super::support::smtp::{MAILS, MailServer, Speaks};
 use super::support::stage::Stage;
@@ -42,9 +42,10 @@ async fn a_storm_of_kills_and_cuts_sends_no_mail_twice() {
 
     let mut fleet = Fleet::serving(&stage, WORKERS).await;
     let (started, queues) = (Instant::now(), stage.queues().await);
-    let (all, every) = (u64::from(mails), Duration::from_millis(kill_every));
+    let all = u64::from(mails);
     let limit = Duration::from_millis(all * 300) + 3 * recovery.promised();
-    let (mut kills, mut next, mut then) = (0, started + every, 0);
+    let mut storm = Storm::new(Duration::from_millis(kill_every), all / 100);
+    let mut kills = 0;
     loop {
         let depth = queues.depth(MAILS, now_ms()).await.unwrap();
         let ended = depth.of("completed") + depth.of("failed");
@@ -52,12 +53,7 @@ async fn a_storm_of_kills_and_cuts_sends_no_mail_twice() {
             break;
         }
         assert!(started.elapsed() < limit, "not done within {limit:?}: {depth:?}");
-        // Where processes take longer to begin than the others live, nothing would ever be done.
-        if Instant::now() >= next && (full() || ended >= then) {
-            fleet.kill_any().await;
-            kills += 1;
-            (next, then) = (Instant::now() + every, ended + all / 100);
-        }
+        kills += usize::from(fleet.strike(&mut storm, ended).await.is_some());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let took = started.elapsed();

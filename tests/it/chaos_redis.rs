@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::{Instant, sleep};
 
-use super::support::fleet::{self, Recovery, figures, full};
+use super::support::fleet::{self, Recovery, figures, promised};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
@@ -63,7 +63,7 @@ async fn a_killed_redis_loses_nothing_and_work_resumes_at_once() {
     redis.restart();
     let answered = Instant::now();
     let before = completed().await.unwrap();
-    more_than(before, if full() { RESUMES } else { SOON }).await;
+    more_than(before, promised(RESUMES)).await;
     let resumed = answered.elapsed();
     ids.push(next(&mut acknowledged).await);
     producer.abort();

@@ -7,12 +7,12 @@ use roadie_jobs::effects::Clock;
 use serde_json::json;
 
 use super::support::cluster::{Cluster, PATIENT};
-use super::support::fleet::full;
+use super::support::fleet::promised;
 use super::support::operator::day_at_work;
 use super::support::process::{Process, run};
 use super::support::redis::shared;
 use super::support::stage::{Stage, user};
-use super::support::{Missing, SOON, photos, within};
+use super::support::{Missing, photos, within};
 
 const QUEUE: &str = "rehearsals";
 const SCANS: &str = "photo-processing";
@@ -77,11 +77,10 @@ async fn work_goes_on_at_the_replica_of_a_node_that_dies() {
         payload: json!({ "act": "return" }),
         ..roadie::queue::NewJob::default()
     };
-    let next =
-        within(if full() { GOES_ON_WITHIN } else { SOON }, "a producer may add", async || {
-            queues.add(QUEUE, job()).await.map_err(|e| format!("{e:?}"))
-        })
-        .await;
+    let next = within(promised(GOES_ON_WITHIN), "a producer may add", async || {
+        queues.add(QUEUE, job()).await.map_err(|e| format!("{e:?}"))
+    })
+    .await;
     stage.completed(QUEUE, &next).await;
     let gap = Clock::System.now_ms() - fault;
     eprintln!("cluster: the first job was done {gap} ms after its node had died");

@@ -147,7 +147,7 @@ on_both_databases!(an_erasure_is_finished_whoever_is_killed);
 async fn an_erasure_is_finished_whoever_is_killed(stage: Stage) {
     let stage = stage
         .with_short_leases()
-        // What is asked of a busy machine here is not to be quick.
+        // A lease that a busy machine does not renew in time counts as a crash, too.
         .set("worker.max_crashes", 9)
         .set("photos.read_ahead", 2)
         .set("queues.photo-processing.slots", 8)

@@ -12,7 +12,7 @@ use crate::support::process::Process;
 use crate::support::redis::{RedisServer, slow_scripts};
 use crate::support::stage::Stage;
 use crate::support::worker::Worker;
-use crate::support::{SOON, eventually, within};
+use crate::support::{SOON, eventually};
 
 const REHEARSALS: &str = "rehearsals";
 
@@ -172,7 +172,7 @@ async fn ten_jobs_of_one_user_do_not_wait_for_twenty_thousand_of_another() {
     let added = now_ms();
     let ten = stage.add_many(REHEARSALS, "rehearse", jobs(2, 10)).await;
     // Thousands wait before them, and each takes 50 ms of a slot.
-    let started = within(SOON, "all ten have started", async || {
+    let started = eventually("all ten have started", async || {
         let runs = fleet::runs(&stage, REHEARSALS, &ten).await;
         let started: Vec<i64> = runs.values().filter_map(|runs| Some(runs.first()?.at)).collect();
         if started.len() == ten.len() { Ok(started) } else { Err(format!("{started:?}")) }

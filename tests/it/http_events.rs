@@ -87,8 +87,9 @@ async fn who_comes_back_is_told_what_was_missed() {
     let stage = need!(Stage::new()).with_plays(1);
     let worker = Worker::start(&stage).await;
     let (progress, numbers) = unbounded_channel();
-    let (part_told, _begun) = told(numbers, false);
-    let payload = json!({ "kind": "play", "payload": call(&part_told, Value::Null), "removeOnComplete": true });
+    let (telling, _begun) = told(numbers, false);
+    let payload =
+        json!({ "kind": "play", "payload": call(&telling, Value::Null), "removeOnComplete": true });
     let id = Call::post(PLAYS, &payload).send(worker.http).await.id();
     let follow = Call::events(PLAYS, &id);
     let mut events = follow.stream(worker.http).await;

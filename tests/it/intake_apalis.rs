@@ -171,14 +171,7 @@ async fn an_id_that_is_pushed_again_runs_once_as_long_as_it_is_in_the_books() {
         .await
         .unwrap();
     let dropped = "roadie_intake_dropped_total{intake=\"drills\",reason=\"known\"}";
-    eventually("both are dropped", async || {
-        let scrape = http::get(process.http(), "/metrics").await.1;
-        match http::sample(&scrape, dropped) {
-            Some(2.0) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    http::counted(process.http(), dropped, |tasks| tasks == Some(2.0)).await;
     // The books forget, and the same id is a new task.
     let books = producer.key("meta:order-7");
     eventually("the books are cleared", async || {

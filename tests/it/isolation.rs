@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
+use super::support::fleet::Recovery;
 use super::support::play::{PLAYS, call, part};
 use super::support::stage::Stage;
 use super::support::worker::Worker;
@@ -132,11 +133,8 @@ async fn a_handler_that_never_yields_gives_its_slot_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blocked_handlers_cost_nobody_a_lease() {
     const LEASE: Duration = Duration::from_secs(6);
-    let stage = need!(Stage::new())
-        .with_plays(3)
-        .set("worker.lease", "6s")
-        .set("worker.recovery_scan", "300ms")
-        .set("worker.handler_threads", 3);
+    let recovery = Recovery { lease: LEASE, scan: Duration::from_millis(300) };
+    let stage = recovery.set(need!(Stage::new()).with_plays(3)).set("worker.handler_threads", 3);
     let worker = Worker::start(&stage).await;
     let over = Curtain::default();
     let end = Arc::clone(&over.0);

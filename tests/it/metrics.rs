@@ -7,7 +7,7 @@ use std::time::Duration;
 use bullmq::{JobOptions, JobState};
 use serde_json::json;
 
-use super::support::http::{get, ready, sample};
+use super::support::http::{counted, get, ready, sample};
 use super::support::process::Process;
 use super::support::redis::RedisServer;
 use super::support::stage::{Stage, user};
@@ -147,12 +147,7 @@ async fn a_scrape_after_a_scan_holds_every_family_explained() {
         ("roadie_budget_day_left{target=\"setlist.fm\"}", 1_440.0),
         ("roadie_budget_tokens{target=\"setlist.fm\"}", 1.0),
     ] {
-        // A job has ended before it is counted.
-        eventually(name, async || {
-            let (_, scrape) = get(process.http(), "/metrics").await;
-            if sample(&scrape, name) == Some(value) { Ok(()) } else { Err(scrape) }
-        })
-        .await;
+        counted(process.http(), name, |now| now == Some(value)).await;
     }
     process.kill().await;
 }
@@ -204,7 +199,8 @@ async fn a_process_is_alive_but_not_ready_while_redis_is_down() {
     let stage = Stage::on(Arc::clone(&redis));
     let process = Process::serving(&stage).await;
     let address = process.http();
-    ready(address).await;
+    let body = ready(address).await;
+    assert!(body.contains("\"ready\":true"), "{body}");
     redis.kill();
     eventually("not ready, with the reason", async || {
         let (status, body) = get(address, "/readyz").await;

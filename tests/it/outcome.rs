@@ -8,7 +8,6 @@ use anyhow::anyhow;
 use bullmq::{JobOptions, JobState};
 use roadie_jobs::{JobContext, JobError};
 use serde_json::{Value, json};
-
 use tokio::sync::Notify;
 
 use super::support::next;

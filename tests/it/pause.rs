@@ -14,6 +14,7 @@ use super::support::redis::RedisServer;
 use super::support::stage::Stage;
 
 const QUEUE: &str = "rehearsals";
+
 fn ok(said: Said) -> Said {
     assert_eq!(said.code, 0, "{said:?}");
     said

@@ -9,11 +9,11 @@ use roadie_jobs::effects::Clock;
 use roadie_jobs::effects::catalogue::DeadLetterFilter;
 use serde_json::json;
 
-use super::support::http::{get, sample};
+use super::support::http::counted;
 use super::support::process::{Process, run};
 use super::support::redis::RedisServer;
 use super::support::stage::Stage;
-use super::support::{SOON, eventually, within};
+use super::support::{SOON, eventually};
 
 const QUEUE: &str = "rehearsals";
 
@@ -132,12 +132,7 @@ async fn count_and_age_bound_what_no_producer_spoke_of() {
         let name = format!(
             "roadie_retention_removed_total{{queue=\"{QUEUE}\",state=\"{state}\",reason=\"{reason}\"}}"
         );
-        // Counted once Redis has answered.
-        eventually(&name, async || {
-            let (_, scrape) = get(process.http(), "/metrics").await;
-            if sample(&scrape, &name) == Some(jobs) { Ok(()) } else { Err(scrape) }
-        })
-        .await;
+        counted(process.http(), &name, |now| now == Some(jobs)).await;
     }
     process.logged("finished jobs removed").await;
     let said = process.log().matches("finished jobs removed").count();
@@ -308,7 +303,7 @@ async fn a_full_redis_gets_air_without_a_hand() {
         assert!(waiting < 10_000, "Redis never fills up");
     }
     let process = Process::serving(&stage).await;
-    within(SOON, "jobs are taken again", async || {
+    eventually("jobs are taken again", async || {
         let added = queue.add("rehearse", payload.clone()).options(delayed.clone()).await;
         added.map(drop).map_err(|error| error.to_string())
     })
@@ -350,17 +345,11 @@ async fn one_process_of_the_fleet_looks_after_a_queue_and_another_takes_over() {
     finished(&stage, "completed", &ids("a", 500), 5, 10, "{}").await;
     only(&stage, "completed", &[&ids("a", 500)[490..]]).await;
     assert_eq!(holder().await, Some(held.clone()));
-    let removed = async |process: &Process| {
-        let (_, scrape) = get(process.http(), "/metrics").await;
-        let labels = format!("{{queue=\"{QUEUE}\",state=\"completed\",reason=\"count\"}}");
-        sample(&scrape, &format!("roadie_retention_removed_total{labels}"))
-    };
-    // Counted once Redis has answered.
-    eventually("what was removed is counted", async || {
-        let counts = (removed(&first).await, removed(&second).await);
-        if counts == (Some(490.0), Some(0.0)) { Ok(()) } else { Err(format!("{counts:?}")) }
-    })
-    .await;
+    let labels = format!("{{queue=\"{QUEUE}\",state=\"completed\",reason=\"count\"}}");
+    let removed = format!("roadie_retention_removed_total{labels}");
+    for (process, jobs) in [(&first, 490.0), (&second, 0.0)] {
+        counted(process.http(), &removed, |now| now == Some(jobs)).await;
+    }
     first.kill().await;
     finished(&stage, "completed", &ids("b", 500), 4, 10, "{}").await;
     only(&stage, "completed", &[&ids("b", 500)[490..]]).await;

@@ -32,25 +32,36 @@ async fn load(stage: &Stage, enough: CancellationToken) -> Vec<String> {
     ids
 }
 
-/// Attempts that counted, and crashes that the job was blamed for, of each job that completed.
-async fn costs(stage: &Stage, queue: &str, ids: &[String]) -> HashMap<(u32, u32), usize> {
+/// How many jobs have these numbers in these fields; a field that is not there is 0.
+async fn numbers<const N: usize>(
+    stage: &Stage,
+    queue: &str,
+    ids: &[String],
+    fields: [&str; N],
+) -> HashMap<[u32; N], usize> {
     let mut redis = stage.queues().await.redis();
-    let mut costs = HashMap::new();
+    let mut numbers = HashMap::new();
     for chunk in ids.chunks(1_000) {
         let mut pipe = redis::pipe();
         for id in chunk {
             let key = format!("{}:{queue}:{id}", stage.prefix);
-            pipe.cmd("HMGET").arg(key).arg("atm").arg("stc");
+            pipe.cmd("HMGET").arg(key).arg(&fields);
         }
-        let found: Vec<(Option<u32>, Option<u32>)> = pipe.query_async(&mut redis).await.unwrap();
-        for (attempts, crashes) in found {
-            *costs.entry((attempts.unwrap_or(0), crashes.unwrap_or(0))).or_default() += 1;
+        let found: Vec<[Option<u32>; N]> = pipe.query_async(&mut redis).await.unwrap();
+        for values in found {
+            *numbers.entry(values.map(|value| value.unwrap_or(0))).or_default() += 1;
         }
     }
+    numbers
+}
+
+/// Attempts that counted, and crashes that the job was blamed for, of each job that completed.
+async fn costs(stage: &Stage, queue: &str, ids: &[String]) -> HashMap<[u32; 2], usize> {
+    let mut redis = stage.queues().await.redis();
     let completed: usize =
         redis.zcard(format!("{}:{queue}:completed", stage.prefix)).await.unwrap();
     assert_eq!(completed, ids.len());
-    costs
+    numbers(stage, queue, ids, ["atm", "stc"]).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,18 +104,14 @@ async fn replacing_workers_under_load_fails_no_job_and_counts_no_attempt() {
     assert!(codes.iter().all(|code| [0, 75].contains(code)), "{codes:?}");
     // Each job completed with the one attempt that counts a success, and was blamed for nothing.
     let rehearsed: Vec<String> = long.iter().chain(&short).cloned().collect();
-    assert_eq!(costs(&stage, QUEUE, &rehearsed).await, HashMap::from([((1, 0), all)]));
-    assert_eq!(costs(&stage, SCANS, &scans).await, HashMap::from([((1, 0), scans.len())]));
+    assert_eq!(costs(&stage, QUEUE, &rehearsed).await, HashMap::from([([1, 0], all)]));
+    assert_eq!(costs(&stage, SCANS, &scans).await, HashMap::from([([1, 0], scans.len())]));
     // What fits into the grace period ran once; what does not went on from its checkpoint.
     let runs = fleet::runs(&stage, QUEUE, &short).await;
     assert!(runs.values().all(|runs| runs.len() == 1), "a short job ran twice");
     // Those that were on their way to a worker that stopped were given back as they had been.
-    let mut redis = queues.redis();
-    for id in &short {
-        let key = format!("{}:{QUEUE}:{id}", stage.prefix);
-        let started: u32 = redis.hget(key, "ats").await.unwrap();
-        assert_eq!(started, 1, "{id}");
-    }
+    let started = numbers(&stage, QUEUE, &short, ["ats"]).await;
+    assert_eq!(started, HashMap::from([([1], short.len())]));
     let mut resumed = 0;
     for id in &long {
         let result: Value = stage.returned(QUEUE, id).await;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::config::Config;
 use crate::daemon::catalogue_options;
 
-/// A mail is a file, which takes no time.
+/// A mail is a file, which takes no time; the rest is for a busy machine.
 const WITHIN: Duration = Duration::from_secs(20);
 
 /// What web tiers write when a user wants mails.

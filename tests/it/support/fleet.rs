@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::AsyncCommands as _;
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::SOON;
 use super::http::ready;
@@ -27,6 +28,23 @@ pub(crate) struct Killed {
     pub(crate) at: i64,
 }
 
+/// When the next one of a fleet is killed.
+#[derive(Debug)]
+pub(crate) struct Storm {
+    every: Duration,
+    /// So many jobs end between two kills, but with `CHAOS=full`: where processes take longer to begin than the
+    /// others live, nothing would ever be done.
+    apart: u64,
+    next: Instant,
+    then: u64,
+}
+
+impl Storm {
+    pub(crate) fn new(every: Duration, apart: u64) -> Self {
+        Self { every, apart, next: Instant::now() + every, then: 0 }
+    }
+}
+
 impl<'a> Fleet<'a> {
     pub(crate) async fn serving(stage: &'a Stage, size: usize) -> Self {
         // One after the other: the first makes the schema.
@@ -45,6 +63,16 @@ impl<'a> Fleet<'a> {
         victim.kill().await;
         self.workers.push(Process::start(self.stage));
         Killed { pid, at }
+    }
+
+    /// Kills one of them when it is time to, and starts another in its place.
+    pub(crate) async fn strike(&mut self, storm: &mut Storm, ended: u64) -> Option<Killed> {
+        if Instant::now() < storm.next || (ended < storm.then && !full()) {
+            return None;
+        }
+        let killed = self.kill_any().await;
+        (storm.next, storm.then) = (Instant::now() + storm.every, ended + storm.apart);
+        Some(killed)
     }
 
     /// Starts a new one for each that has ended by itself; answers how many.
@@ -141,6 +169,12 @@ pub(crate) fn percentile(values: &mut [i64], share: f64) -> i64 {
 /// Whether to run at full length (`CHAOS=full`) instead of what fits between other tests.
 pub(crate) fn full() -> bool {
     std::env::var("CHAOS").is_ok_and(|chaos| chaos == "full")
+}
+
+/// What is promised of a free machine, where this is one (`CHAOS=full`), else [`SOON`]: next to other tests a
+/// machine may be too busy to keep it.
+pub(crate) fn promised(limit: Duration) -> Duration {
+    if full() { limit } else { SOON }
 }
 
 /// How long leases and the pause between scans for lost ones are.

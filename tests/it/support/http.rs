@@ -14,11 +14,21 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-/// Waits until a process says that it is ready: a busy machine may answer one of its probes late.
-pub(crate) async fn ready(address: SocketAddr) {
+/// Waits until a process says that it is ready: a busy machine may answer one of its probes late. Answers what it says.
+pub(crate) async fn ready(address: SocketAddr) -> String {
     eventually("the process is ready", async || match get(address, "/readyz").await {
-        (200, _) => Ok(()),
+        (200, body) => Ok(body),
         other => Err(format!("{other:?}")),
+    })
+    .await
+}
+
+/// Waits until the value of a sample fits: what has happened is counted a moment later.
+pub(crate) async fn counted(address: SocketAddr, name: &str, fits: impl Fn(Option<f64>) -> bool) {
+    eventually(name, async || {
+        let (_, scrape) = get(address, "/metrics").await;
+        let value = sample(&scrape, name);
+        if fits(value) { Ok(()) } else { Err(format!("{value:?}")) }
     })
     .await;
 }

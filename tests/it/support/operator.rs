@@ -9,6 +9,7 @@ use roadie::queue::cancel::Wish;
 use roadie_jobs::effects::catalogue::Catalogue;
 use serde_json::json;
 
+use super::eventually;
 use super::process::run;
 use super::stage::Stage;
 
@@ -42,6 +43,15 @@ impl Operator {
             .query_async(&mut self.queues.redis())
             .await
             .unwrap()
+    }
+
+    /// Waits until nothing is kept of cancels.
+    pub(crate) async fn has_no_wishes(&self, stage: &Stage) {
+        eventually("all wishes are forgotten", async || match self.wishes(stage).await {
+            wishes if wishes.is_empty() => Ok(()),
+            wishes => Err(format!("{wishes:?}")),
+        })
+        .await;
     }
 }
 

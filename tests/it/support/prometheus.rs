@@ -57,7 +57,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes these addresses twice a second, however long that takes.
+    /// Scrapes these addresses twice a second.
     pub(crate) async fn scraping(targets: &[SocketAddr]) -> Result<Self, Missing> {
         let program = program("prometheus")?;
         let dir = tempfile::tempdir().unwrap();

@@ -11,9 +11,9 @@ use roadie::observe::metrics;
 use roadie_jobs::Registry;
 use tokio::task::JoinHandle;
 
+use super::SOON;
 use super::play::Play;
 use super::stage::Stage;
-use super::{SOON, eventually};
 
 /// All daemons of this process share their metrics; tests of metrics use a process of their own.
 static RECORDER: LazyLock<PrometheusHandle> = LazyLock::new(|| metrics::install().unwrap());
@@ -44,16 +44,8 @@ impl Worker {
 
     /// A sample of a family of metrics that only this stage has, because of its labels.
     pub(crate) async fn counted(&self, sample: &str, at_least: u64) {
-        eventually(&format!("{sample} {at_least}"), async || {
-            let text = super::http::get(self.http, "/metrics").await.1;
-            let value = super::http::sample(&text, sample);
-            match value {
-                #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-                Some(value) if value >= at_least as f64 => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
-        .await;
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        super::http::counted(self.http, sample, |value| value >= Some(at_least as f64)).await;
     }
 
     /// Ends it as a second signal does: what matters was seen before.
